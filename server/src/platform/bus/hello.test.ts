@@ -1,6 +1,5 @@
 // Two programs of different versions at the ends of one connection.
 import assert from "node:assert/strict"
-import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { test } from "node:test"
 import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from "vscode-jsonrpc/node"
 import { eventually, systemClock } from "../clock/clock.ts"
@@ -8,45 +7,13 @@ import type { Fault } from "../fault/fault.ts"
 import { silentLogger } from "../log/log.ts"
 import { agreedVersion, firstHello, type Hello, readHello } from "./hello.ts"
 import { type LinkState, openLinkBus } from "./link-bus.ts"
-import { createMemoryBus } from "./memory-bus.ts"
 import { PeerBus, type ServePeerOptions, servePeer } from "./peer-bus.ts"
+import { openHub } from "./testing/hub.ts"
 
 const speaks = (oldest: number, newest: number, program = `${oldest}.${newest}`): Hello => ({
   program,
   protocol: { oldest, newest },
 })
-
-interface Hub extends AsyncDisposable {
-  bus: ReturnType<typeof createMemoryBus>
-  connect: () => Promise<Socket>
-}
-
-async function openHub(serve: (socket: Socket, bus: Hub["bus"]) => void): Promise<Hub> {
-  const bus = createMemoryBus()
-  const sockets = new Set<Socket>()
-  const server = createServer((socket) => {
-    sockets.add(socket)
-    socket.on("error", () => {})
-    serve(socket, bus)
-  })
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const { port } = server.address() as AddressInfo
-  return {
-    bus,
-    connect: async () => {
-      const socket = connect(port, "127.0.0.1")
-      socket.on("error", () => {})
-      sockets.add(socket)
-      await new Promise((resolve) => socket.once("connect", resolve))
-      return socket
-    },
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
-      await new Promise((resolve) => server.close(resolve))
-      await bus[Symbol.asyncDispose]()
-    },
-  }
-}
 
 const hubOf = (options: ServePeerOptions) => openHub((socket, bus) => servePeer(bus, socket, options))
 

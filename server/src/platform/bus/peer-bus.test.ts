@@ -1,43 +1,12 @@
 import assert from "node:assert/strict"
-import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { test } from "node:test"
 import { setTimeout as delay } from "node:timers/promises"
 import { eventually } from "../clock/clock.ts"
-import type { Bus } from "./bus.ts"
-import { createMemoryBus } from "./memory-bus.ts"
 import { PeerBus, servePeer } from "./peer-bus.ts"
+import { openHub } from "./testing/hub.ts"
 
-interface Ends extends AsyncDisposable {
-  bus: Bus
-  connect: () => Promise<Socket>
-}
-
-async function open(options: Parameters<typeof servePeer>[2] = {}): Promise<Ends> {
-  const bus = createMemoryBus()
-  const sockets: Socket[] = []
-  const server = createServer((socket) => {
-    sockets.push(socket)
-    socket.on("error", () => {})
-    servePeer(bus, socket, options)
-  })
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const { port } = server.address() as AddressInfo
-  return {
-    bus,
-    connect: async () => {
-      const socket = connect(port, "127.0.0.1")
-      socket.on("error", () => {})
-      await new Promise((resolve) => socket.once("connect", resolve))
-      sockets.push(socket)
-      return socket
-    },
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
-      await new Promise((resolve) => server.close(resolve))
-      await bus[Symbol.asyncDispose]()
-    },
-  }
-}
+const open = (options: Parameters<typeof servePeer>[2] = {}) =>
+  openHub((socket, bus) => servePeer(bus, socket, options))
 
 const asking = (id: number, method: string, params: object) => framed({ jsonrpc: "2.0", id, method, params })
 
