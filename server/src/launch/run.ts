@@ -8,8 +8,7 @@ import type { Cloud } from "../main.ts"
 import { type Config, loadConfig } from "../platform/config/config.ts"
 import { connectionsOfProcess } from "../platform/db/pools.ts"
 import { identifyProcess, type ProcessIdentity } from "../platform/exec/process.ts"
-import { Fault } from "../platform/fault/fault.ts"
-import { createLogger, type Logger } from "../platform/log/log.ts"
+import type { Logger } from "../platform/log/log.ts"
 import { boundLogs } from "../platform/log/rotate.ts"
 import { bridgeMappingsOf } from "../platform/net/bridge-mappings.ts"
 import { ownProgram } from "../platform/program/program.ts"
@@ -18,7 +17,6 @@ import { choosePublicUrl, hostOf, outerAddress } from "./address.ts"
 import { forgetInterrupted } from "./backup/interrupted.ts"
 import { openBus } from "./bus.ts"
 import {
-  acquireCloudLock,
   type CloudDir,
   canReach,
   type MainState,
@@ -47,14 +45,15 @@ import {
 import { postgresEngine, postgresUrl } from "./engines/postgres.ts"
 import { guestImage } from "./guest-image.ts"
 import type { Membership } from "./joined/membership.ts"
-import { isContinuation, removeLeftovers } from "./leftovers.ts"
+import { removeLeftovers } from "./leftovers.ts"
 import { localSockets } from "./local-sockets.ts"
-import { endWhenUncaught, ownParent } from "./parent.ts"
+import { ownParent } from "./parent.ts"
 import { doorsOf, planStart, type StartPlan } from "./plan.ts"
 import { proveItAnswers } from "./prove.ts"
 import { choosePublicNetwork, type PublicNetwork } from "./public-network.ts"
 import type { HostOptions, HostParts } from "./real-host.ts"
 import { statusOf } from "./run-status.ts"
+import { interrupted, type StartParts, startIn } from "./start-in.ts"
 import { prepareTls, type Tls } from "./tls.ts"
 import type { UpOptions } from "./up-options.ts"
 
@@ -78,18 +77,12 @@ export interface ControlPart {
 }
 
 /** What the control plane is started in. */
-export interface LeadOptions {
+export interface LeadOptions extends StartParts {
   options: UpOptions
   plan: StartPlan
   dir: CloudDir
-  log: Logger
   say: (line: string) => void
-  signal: Promise<NodeJS.Signals>
-  /** What ends with the process comes onto it. */
-  stack: AsyncDisposableStack
   startedMs: number
-  /** Whether guests and engines stay as they are at the end, for a start that succeeds. */
-  isLeft: () => boolean
   /** Null: nobody else can work. */
   control: ControlPart | null
 }
@@ -121,29 +114,12 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
   const dir = openCloudDir(options.dataDir, {
     canPostgresReach: (path) => plan.engineUser === null || canReach(path, plan.engineUser),
   })
-  const stack = new AsyncDisposableStack()
   refuseHalfRestored(dir)
-  stack.use(acquireCloudLock(dir))
-  const signal = firstSignal()
-  const isContinued = isContinuation(dir)
-  let isLeft = false
-  try {
+  return await startIn(dir, say, async (parts) => {
     await forgetInterrupted(dir, say)
-    const log = createLogger({
-      file: join(dir.logDir, "kumoi.log"),
-      level: process.env.KUMOI_LOG_LEVEL ?? "info",
-    })
-    endWhenUncaught(log)
-    stack.use(boundLogs(dir.logDir, logBounds, log))
-    const how = { options, plan, dir, log, say, signal, stack, startedMs, isLeft: () => isLeft }
-    return await lead({ ...how, control: null })
-  } catch (error) {
-    // Guests that ran before this start run on after it, for a start that succeeds.
-    isLeft = isContinued && !isInterruption(error)
-    say(isLeft ? "leaving guests and engines as they are" : "stopping what was started")
-    await stack.disposeAsync()
-    throw error
-  }
+    parts.stack.use(boundLogs(dir.logDir, logBounds, parts.log))
+    return await lead({ ...parts, options, plan, dir, say, startedMs, control: null })
+  })
 }
 
 /** Starts the control plane; what it starts ends with the stack. */
@@ -378,25 +354,6 @@ async function startHost(
   if (plan.network === "ovn") say("starting the network (Open vSwitch, OVN)")
   const { startHostParts } = await import("./real-host.ts")
   return await startHostParts({ plan, dir, supervisor, log, host, hostIp: run.outer, say, ...configured })
-}
-
-/** SIGTERM or SIGINT, whichever comes first; from then on neither ends the process by itself. */
-export function firstSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve(signal))
-  })
-}
-
-const interruption = "cli.interrupted"
-
-/** Ctrl-C in the middle of a start leaves no half-started cloud. */
-export async function interrupted(signal: Promise<NodeJS.Signals>): Promise<never> {
-  const name = await signal
-  throw new Fault("precondition", interruption, `Stopped by ${name} before the cloud was running.`)
-}
-
-export function isInterruption(error: unknown): boolean {
-  return error instanceof Fault && error.code === interruption
 }
 
 async function stopOnSignal(

@@ -6,12 +6,11 @@ import { stringify } from "yaml"
 import type { ControlShare } from "../../agent/door-protocol.ts"
 import type { Config } from "../../platform/config/config.ts"
 import { describeError } from "../../platform/fault/fault.ts"
-import { createLogger, type Logger } from "../../platform/log/log.ts"
+import type { Logger } from "../../platform/log/log.ts"
 import { boundLogs } from "../../platform/log/rotate.ts"
 import { bridgeMappingsOf, ownPublicNetwork } from "../../platform/net/bridge-mappings.ts"
 import { endLeftEngines, Supervisor } from "../../platform/supervise/supervisor.ts"
 import {
-  acquireCloudLock,
   type CloudDir,
   openCloudDir,
   readJson,
@@ -26,29 +25,24 @@ import { DoorClient } from "../joined/door-client.ts"
 import type { MemberAgent } from "../joined/member-agent.ts"
 import type { Membership } from "../joined/membership.ts"
 import { configOfMember, keptSettings, planMember, startMember } from "../joined/run-host.ts"
-import { isContinuation, removeLeftovers } from "../leftovers.ts"
-import { crashedExitCode, endWhenUncaught, ownParent } from "../parent.ts"
+import { removeLeftovers } from "../leftovers.ts"
+import { crashedExitCode, ownParent } from "../parent.ts"
 import { planStart, type StartPlan } from "../plan.ts"
-import { firstSignal, interrupted, isInterruption, lead, mustIdentify, type RunningCloud } from "../run.ts"
+import { lead, mustIdentify, type RunningCloud } from "../run.ts"
+import { interrupted, type StartParts, startIn } from "../start-in.ts"
 import type { UpOptions } from "../up-options.ts"
 import { followNetwork } from "./follow-network.ts"
 import type { HeldLock, Holder, LockSeeker } from "./lock.ts"
 import { checkDirectories, keepFiles } from "./share.ts"
 
-interface Host {
+interface Host extends StartParts {
   options: UpOptions
   membership: Membership
   dir: CloudDir
   config: Config
   plan: StartPlan
-  log: Logger
   networkId: string
   seeker: LockSeeker
-  signal: Promise<NodeJS.Signals>
-  /** Whether guests and engines stay as they are at the end, for a start that succeeds. */
-  isLeft: () => boolean
-  /** All that ends with the process. */
-  stack: AsyncDisposableStack
   say: (line: string) => void
 }
 
@@ -60,46 +54,29 @@ export async function runControlHost(
   const startedMs = performance.now()
   await declareConfigSections()
   const dir = openCloudDir(given.dataDir, { canPostgresReach: () => true })
-  const stack = new AsyncDisposableStack()
   refuseHalfRestored(dir)
-  stack.use(acquireCloudLock(dir))
-  const signal = firstSignal()
-  const isContinued = isContinuation(dir)
-  let isLeft = false
-  try {
-    const log = createLogger({
-      file: join(dir.logDir, "kumoi.log"),
-      level: process.env.KUMOI_LOG_LEVEL ?? "info",
-    })
-    endWhenUncaught(log)
+  return await startIn(dir, say, async (parts) => {
     const share = readShare(dir.path) ?? (given.databaseUrl ? null : await fetchShare(dir.path, member))
     const options = withShare(given, dir.path, share)
     const config = configOfMember(options, member)
-    stack.use(boundLogs(dir.logDir, config.log, log))
+    parts.stack.use(boundLogs(dir.logDir, config.log, parts.log))
     if (share) checkDirectories(share.directories)
     const plan = await planControl(options, { member, config, dataDir: dir.path }, say)
     const url = options.databaseUrl ?? ""
     const { controlLeaseMs: leaseMs } = config.hosts
-    const seeker = stack.use(
+    const seeker = parts.stack.use(
       await openDatabaseLock({ url, host: member.name, address: member.address, leaseMs }),
     )
     recordDatabase(dir, url)
     say(`using PostgreSQL at ${describeDatabase(url)} (DATABASE_URL)`)
     const host: Host = {
-      ...{ options, dir, config, plan, log, seeker, signal, stack, say },
-      isLeft: () => isLeft,
+      ...{ ...parts, options, dir, config, plan, seeker, say },
       membership: { ...member, ...publicWay(config) },
       networkId: share?.networkId ?? dir.facts.cloudId,
     }
     const held = await seeker.take()
     return held ? await work(host, held, startedMs) : await standBy(host, startedMs)
-  } catch (error) {
-    // Guests that ran before this start run on after it, for a start that succeeds.
-    isLeft = isContinued && !isInterruption(error)
-    say(isLeft ? "leaving guests and engines as they are" : "stopping what was started")
-    await stack.disposeAsync()
-    throw error
-  }
+  })
 }
 
 async function work(host: Host, held: HeldLock, startedMs: number): Promise<RunningCloud> {

@@ -6,12 +6,11 @@ import { eventually, systemClock } from "../../platform/clock/clock.ts"
 import { type Config, loadConfig } from "../../platform/config/config.ts"
 import type { ProcessIdentity } from "../../platform/exec/process.ts"
 import { describeError, Fault } from "../../platform/fault/fault.ts"
-import { createLogger, type Logger } from "../../platform/log/log.ts"
+import type { Logger } from "../../platform/log/log.ts"
 import { boundLogs } from "../../platform/log/rotate.ts"
 import { ownProgram } from "../../platform/program/program.ts"
 import { Supervisor } from "../../platform/supervise/supervisor.ts"
 import {
-  acquireCloudLock,
   type CloudDir,
   openCloudDir,
   readJson,
@@ -22,13 +21,14 @@ import {
 } from "../cloud-dir.ts"
 import { declareConfigSections } from "../config-sections.ts"
 import { serveControl } from "../control.ts"
-import { isContinuation, removeLeftovers } from "../leftovers.ts"
+import { removeLeftovers } from "../leftovers.ts"
 import { dataWords } from "../options.ts"
-import { endWhenUncaught, ownParent } from "../parent.ts"
+import { ownParent } from "../parent.ts"
 import { planDrivers, type StartPlan } from "../plan.ts"
 import { makeHypervisor, startVolumeDrivers } from "../real-host.ts"
-import { firstSignal, interrupted, isInterruption, mustIdentify, type RunningCloud } from "../run.ts"
+import { mustIdentify, type RunningCloud } from "../run.ts"
 import { ownStatus, parentStatus } from "../run-status.ts"
+import { interrupted, startIn } from "../start-in.ts"
 import type { CloudStatus, ComponentStatus } from "../status.ts"
 import type { UpOptions } from "../up-options.ts"
 import { DoorClient } from "./door-client.ts"
@@ -75,21 +75,11 @@ export async function runHost(
   await declareConfigSections()
   const config = configOfMember(options, membership)
   const dir = openCloudDir(options.dataDir, { canPostgresReach: () => true })
-  const stack = new AsyncDisposableStack()
-  stack.use(acquireCloudLock(dir))
-  const signal = firstSignal()
-  const isContinued = isContinuation(dir)
-  let isLeft = false
-  try {
-    const log = createLogger({
-      file: join(dir.logDir, "kumoi.log"),
-      level: process.env.KUMOI_LOG_LEVEL ?? "info",
-    })
-    endWhenUncaught(log)
+  return await startIn(dir, say, async ({ log, stack, signal, isLeft }) => {
     const supervisor = new Supervisor({ runDir: dir.runDir, log })
     stack.use(boundLogs(dir.logDir, config.log, log))
-    stack.defer(async () => void (isLeft ? null : await removeLeftovers(dir)))
-    stack.defer(async () => (isLeft ? supervisor.release() : await supervisor.stopAll()))
+    stack.defer(async () => void (isLeft() ? null : await removeLeftovers(dir)))
+    stack.defer(async () => (isLeft() ? supervisor.release() : await supervisor.stopAll()))
     const surroundings = {
       ...{ options, membership, dir, log, supervisor, say },
       ...{ startedAt: new Date(), parent: ownParent() },
@@ -97,13 +87,7 @@ export async function runHost(
     const { run, agent } = await Promise.race([startMember(surroundings, config, stack), interrupted(signal)])
     const ended = stopOnSignal(run, agent, { signal, stack })
     return { summary: summaryOf(run, agent, (performance.now() - startedMs) / 1000), ended }
-  } catch (error) {
-    // Guests that ran before this start run on after it, for a start that succeeds.
-    isLeft = isContinued && !isInterruption(error)
-    say(isLeft ? "leaving guests and engines as they are" : "stopping what was started")
-    await stack.disposeAsync()
-    throw error
-  }
+  })
 }
 
 export function configOfMember(options: UpOptions, membership: Membership): Config {
