@@ -1,39 +1,23 @@
 // Two control hosts, one cloud: one works, the other stands by and takes its place, whether the first is killed or
 // stands still; what comes back stands by.
 import assert from "node:assert/strict"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
-import { eventually, isRoot, type RunResult, TestCloud } from "./cloud.ts"
+import { eventually, isRoot, TestCloud } from "./cloud.ts"
+import { hostsBy, type Kumoi, SharedGround } from "./control-hosts.ts"
 import { cloudAddress, hostBridges, TestHost } from "./hosts.ts"
-import { OperatorsPostgres } from "./postgres.ts"
 import { Session } from "./session.ts"
-
-interface ShownHost {
-  name: string
-  state: string
-  control: string | null
-}
-
-type Kumoi = (command: string, ...args: string[]) => Promise<RunResult>
 
 const simulated = ["--hypervisor", "fake", "--network", "fake"]
 
 describe("two control hosts", { skip: isRoot ? false : "network namespaces need root" }, () => {
-  let postgres: OperatorsPostgres
+  let ground: SharedGround
   let cloud: TestCloud
   let second: TestHost
   let third: TestHost
-  const shared = mkdtempSync(join(tmpdir(), "kumoi-acceptance-shared-"))
 
   before(async () => {
-    postgres = await OperatorsPostgres.start()
-    const env = {
-      DATABASE_URL: postgres.url,
-      KUMOI_IMAGE_STORE_DIR: join(shared, "images"),
-      KUMOI_BLOCK_STORAGE_BACKUP_DIRECTORY: join(shared, "backups"),
-    }
+    ground = await SharedGround.make()
+    const { env } = ground
     cloud = await TestCloud.start({
       ...{ hypervisor: "fake", network: "fake", isApart: true, bridges: hostBridges, env },
       flags: ["--listen", cloudAddress],
@@ -46,20 +30,17 @@ describe("two control hosts", { skip: isRoot ? false : "network namespaces need 
     await third?.[Symbol.asyncDispose]()
     await second?.[Symbol.asyncDispose]()
     await cloud?.[Symbol.asyncDispose]()
-    await postgres?.[Symbol.asyncDispose]()
-    rmSync(shared, { recursive: true, force: true })
+    await ground?.[Symbol.asyncDispose]()
   })
 
   const first: Kumoi = (...asked) => cloud.kumoi(...asked)
   const other: Kumoi = (...asked) => second.kumoi(...asked)
-  const hosts = async (kumoi: Kumoi) =>
-    (JSON.parse((await kumoi("host", "list", "--json")).stdout) as { cloudHosts: ShownHost[] }).cloudHosts
   const controlOf = async (kumoi: Kumoi, name: string) =>
-    (await hosts(kumoi)).find((host) => host.name === name)?.control
+    (await hostsBy(kumoi)).find((host) => host.name === name)?.control
   const ownName = async (kumoi: Kumoi) =>
-    (await hosts(kumoi)).find(({ control }) => control === "works")?.name ?? assert.fail("nobody works")
+    (await hostsBy(kumoi)).find(({ control }) => control === "works")?.name ?? assert.fail("nobody works")
   const works = (what: string, kumoi: Kumoi) =>
-    eventually(what, async () => (await hosts(kumoi)).some(({ control }) => control === "works"), {
+    eventually(what, async () => (await hostsBy(kumoi)).some(({ control }) => control === "works"), {
       everyMs: 100,
     })
   /** A server on the third host, which has found the control host that works. */

@@ -1,38 +1,24 @@
 // Two control hosts with real networks and machines: what guests and users see when the one that works is lost with all
 // that it runs, and how long.
 import assert from "node:assert/strict"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
-import { eventually, isRoot, processesOf, type RunResult, sshOptions, TestCloud } from "../cloud.ts"
+import { eventually, isRoot, processesOf, sshOptions, TestCloud } from "../cloud.ts"
+import { hostsBy, type Kumoi, SharedGround } from "../control-hosts.ts"
 import { cloudAddress, hostBridges, TestHost } from "../hosts.ts"
-import { OperatorsPostgres } from "../postgres.ts"
 import { Session } from "../session.ts"
 
-interface ShownHost {
-  name: string
-  state: string
-  control: string | null
-}
-
-type Kumoi = (command: string, ...args: string[]) => Promise<RunResult>
-
 describe("control hosts with real networks", { skip: isRoot ? false : "real networks need root" }, () => {
-  let postgres: OperatorsPostgres
+  let ground: SharedGround
   let cloud: TestCloud
   let second: TestHost
   const computes: TestHost[] = []
-  const shared = mkdtempSync(join(tmpdir(), "kumoi-acceptance-shared-"))
   const keyFile = () => join(cloud.dataDir, "test-key")
 
   before(async () => {
-    postgres = await OperatorsPostgres.start()
-    const env = {
-      DATABASE_URL: postgres.url,
-      KUMOI_IMAGE_STORE_DIR: join(shared, "images"),
-      KUMOI_BLOCK_STORAGE_BACKUP_DIRECTORY: join(shared, "backups"),
-    }
+    ground = await SharedGround.make()
+    const { env } = ground
     const flags = ["--listen", cloudAddress]
     cloud = await TestCloud.start({ hypervisor: "qemu", network: "ovn", flags, bridges: hostBridges, env })
     second = await TestHost.make(cloud, 2, { DATABASE_URL: "" })
@@ -41,21 +27,18 @@ describe("control hosts with real networks", { skip: isRoot ? false : "real netw
   after(async () => {
     for (const host of [...computes, second]) await host?.[Symbol.asyncDispose]()
     await cloud?.[Symbol.asyncDispose]()
-    await postgres?.[Symbol.asyncDispose]()
-    rmSync(shared, { recursive: true, force: true })
+    await ground?.[Symbol.asyncDispose]()
   })
 
   const first: Kumoi = (...asked) => cloud.kumoi(...asked)
   const other: Kumoi = (...asked) => second.kumoi(...asked)
-  const hosts = async (kumoi: Kumoi) =>
-    (JSON.parse((await kumoi("host", "list", "--json")).stdout) as { cloudHosts: ShownHost[] }).cloudHosts
-  const host = async (kumoi: Kumoi, name: string) => (await hosts(kumoi)).find((each) => each.name === name)
+  const host = async (kumoi: Kumoi, name: string) => (await hostsBy(kumoi)).find((each) => each.name === name)
 
   test("guests on two other hosts speak with each other on and on", async () => {
     await second.joinAsControl()
     for (const compute of computes) await compute.join(...(compute === computes[0] ? ["--public"] : []))
     await eventually("all hosts to be up", async () => {
-      const all = await hosts(first)
+      const all = await hostsBy(first)
       return all.length === 4 && all.every(({ state }) => state === "up")
     })
     assert.equal((await host(first, "host2"))?.control, "stands by")
@@ -89,7 +72,7 @@ describe("control hosts with real networks", { skip: isRoot ? false : "real netw
     // As the guest sees it: each ping that was answered, with its number.
     await ssh(`(ping -i 0.2 ${fixed} > pings 2>&1 &) < /dev/null > /dev/null 2>&1`)
     await eventually("pings", async () => (await ssh("cat pings")).includes("seq=20"))
-    const own = (await hosts(first)).find(({ control }) => control === "works")?.name ?? ""
+    const own = (await hostsBy(first)).find(({ control }) => control === "works")?.name ?? ""
     const startedMs = performance.now()
     killAll(cloud)
     const sinceMs = () => Math.round(performance.now() - startedMs)
@@ -124,8 +107,8 @@ describe("control hosts with real networks", { skip: isRoot ? false : "real netw
 
   test("it comes back and stands by, with its guests and its copy of the network", async () => {
     assert.match(await cloud.up(), /stands by .*host2 works/)
-    await eventually("all to be up", async () => (await hosts(other)).every(({ state }) => state === "up"))
-    const own = (await hosts(other)).find(({ control }) => control === "stands by")?.name ?? ""
+    await eventually("all to be up", async () => (await hostsBy(other)).every(({ state }) => state === "up"))
+    const own = (await hostsBy(other)).find(({ control }) => control === "stands by")?.name ?? ""
     for (const database of ["nb", "sb"])
       await eventually(`a copy of ${database}`, async () => {
         const { cloudId } = JSON.parse(readFileSync(join(cloud.dataDir, "cloud.json"), "utf8"))
