@@ -34,8 +34,10 @@ export interface TestCloudOptions {
   env?: Record<string, string>
 }
 
-/** For ssh to guests: their host keys are new each time, and nobody is there to be asked. */
+/** For ssh to guests: their host keys are new each time, and nobody is there to be asked. It says what it does, for who
+ * reads of one that failed. */
 export const sshOptions = [
+  "LogLevel=DEBUG1",
   "StrictHostKeyChecking=no",
   "UserKnownHostsFile=/dev/null",
   "ConnectTimeout=5",

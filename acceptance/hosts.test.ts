@@ -63,8 +63,15 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     const args = ["-i", keyFile(), ...sshOptions]
     return [...args, `cirros@${addressOf(server)}`, ...command]
   }
-  const ssh = async (server: string, ...command: string[]) =>
-    (await cloud.inside("ssh", sshArgs(server, ...command), { timeoutMs: 30_000 })).stdout
+  const ssh = async (server: string, ...command: string[]) => {
+    try {
+      return (await cloud.inside("ssh", sshArgs(server, ...command), { timeoutMs: 30_000 })).stdout
+    } catch (error) {
+      // What the guest's kernel says of it.
+      const { output } = await admin.act(idOf(server), "os-getConsoleOutput", { length: 40 })
+      throw new Error(`${error}\nthe console of ${server}:\n${output}`)
+    }
+  }
 
   test("two hosts join by the line that the cloud prints", async () => {
     for (const host of hosts)

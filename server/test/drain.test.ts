@@ -173,10 +173,10 @@ test("broken off, it goes on with what it finds; what users began is theirs to c
   await begin(live, "live")
   const going = drain()
   await eventually("the others to be done", async () => (await hostOf(waiting)) === otherHost)
-  c.cloud.hypervisor.setControl({ copyMs: 0 })
   const { body } = await c.call("GET", `/servers/${live}/migrations`, undefined, asAdmin())
   const path = `/servers/${live}/migrations/${body.migrations[0].id}/action`
   assert.equal((await c.call("POST", path, { force_complete: null }, asAdmin())).status, 202)
+  c.cloud.hypervisor.setControl({ copyMs: 0 })
   const { events, isEmpty } = await going
   assert.equal(isEmpty, false)
   assert.deepEqual(toldOf(events, ours), ["moved cold"])

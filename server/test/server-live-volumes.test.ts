@@ -174,6 +174,9 @@ const onItsWay = (id: string) =>
     return migrations[0]?.memory_total_bytes > 0 && migrations[0].id
   })
 
+/** It has come, however long it would have been on the way. */
+const arrives = (id: string) => hosts.host2.hypervisor.hurryLive({ serverId: id, driver: "fake" })
+
 async function powers(id: string): Promise<Record<string, string>> {
   const found = Object.entries(hosts).map(async ([host, { agent }]) => {
     const machines = await agent.role.agent.handle("vm.list", {})
@@ -340,10 +343,11 @@ test("whatever fails, the server and its volumes are where they were, and go at 
     const changed = at.cloud.database.db.updateTable("block_storage.snapshot").set({ status })
     await changed.where("volume_id", "=", dataIds[0] ?? "").execute()
   }
-  hosts.host2.hypervisor.setControl({ copyMs: 1_000 })
+  hosts.host2.hypervisor.setControl({ copyMs: 600_000 })
   await live(id)
   await onItsWay(id)
   await isNow("deleting")
+  await arrives(id)
   assert.equal(await went(id), "error")
   hosts.host2.hypervisor.setControl({ copyMs: 0 })
   await isNow("available")
@@ -382,13 +386,15 @@ test("a delete on the way gives the volumes back, and takes along those that are
 
 test("one whose state is reset on the way goes again as soon as its volumes are back", async () => {
   const { id, rootId } = await makeServer("nas")
-  hosts.host2.hypervisor.setControl({ copyMs: 1_000 })
+  hosts.host2.hypervisor.setControl({ copyMs: 600_000 })
   await live(id)
   await onItsWay(id)
   await ok("POST", `/compute/v2.1/servers/${id}/action`, { "os-resetState": { state: "active" } })
   const refused = await live(id)
   assert.equal(refused.status, 400)
   assert.match(JSON.stringify(refused.body), new RegExp(`Volume ${rootId} .* is on its way`))
+  hosts.host2.hypervisor.setControl({ copyMs: 0 })
+  await arrives(id)
   await eventually("the first to be given up", async () => (await live(id)).status === 202)
   assert.equal(await went(id), "completed")
   await eventually("one machine", async () => (await powers(id)).host2 === "none")

@@ -4,6 +4,7 @@ import { mkdirSync } from "node:fs"
 import { readFile, rm, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import type { Clock } from "../../platform/clock/clock.ts"
+import { ToldTime } from "../../platform/clock/told-time.ts"
 import {
   agentDataNotFound,
   agentPropertyUnsupported,
@@ -58,10 +59,12 @@ export class FakeVolumeDriver implements VolumeDriver {
   readonly abilities: VolumeAbilities
   readonly #options: FakeVolumeOptions
   readonly #volumes: FakeVolumeStore
+  readonly #time: ToldTime
   #control: FakeVolumeControl = {}
 
   constructor(options: FakeVolumeOptions) {
     this.#options = options
+    this.#time = new ToldTime(options.clock)
     this.name = options.name ?? "fake"
     const { directory, file } = options
     this.abilities = {
@@ -82,8 +85,10 @@ export class FakeVolumeDriver implements VolumeDriver {
     return this.#existing(volumeId).words
   }
 
+  /** Changes how it behaves from now on, how long what is under way takes as well. */
   setControl(control: FakeVolumeControl): void {
     this.#control = { ...this.#control, ...control }
+    this.#time.sayAnew()
   }
 
   async capacity(): Promise<VolumeCapacity> {
@@ -221,8 +226,8 @@ export class FakeVolumeDriver implements VolumeDriver {
   }
 
   async #step(volumeId: string): Promise<void> {
-    const { delayMs, failNext = 0 } = this.#control
-    if (delayMs) await this.#options.clock.sleep(delayMs)
+    await this.#time.pass(() => this.#control.delayMs ?? 0)
+    const { failNext = 0 } = this.#control
     if (failNext <= 0) return
     this.setControl({ failNext: failNext - 1 })
     throw agentVolumeOpenFailed(volumeId, "the fake back end was told to fail")

@@ -16,8 +16,8 @@ interface FakeLiveDeps {
   begin: (operation: string, handle: VmHandle) => Promise<void>
   existing: (handle: VmHandle) => FakeMachine
   turn: (machine: FakeMachine, power: "running" | "paused") => void
-  /** How long a guest is on its way. */
-  copyMs: () => number
+  /** Until a guest has been on its way for long enough. */
+  copying: (signal: AbortSignal) => Promise<void>
 }
 
 const memoryStream = "memory"
@@ -47,7 +47,7 @@ export class FakeLive {
   }
 
   async send(handle: VmHandle, streams: LiveStreams, { signal }: SendLiveHow): Promise<LiveFigures> {
-    const { clock, begin, turn, copyMs } = this.#deps
+    const { clock, begin, turn, copying } = this.#deps
     await begin("sendLive", handle)
     const machine = this.#running(handle)
     const wasRunning = machine.state.power === "running"
@@ -55,7 +55,7 @@ export class FakeLive {
     const hurried = new AbortController()
     this.#leaving.set(handle.serverId, hurried)
     try {
-      await clock.sleep(copyMs(), AbortSignal.any([signal, hurried.signal])).catch(() => {})
+      await copying(AbortSignal.any([signal, hurried.signal])).catch(() => {})
       signal.throwIfAborted()
       const guest: Guest = { console: machine.console, bootedAt: machine.bootedAt }
       turn(machine, "paused")

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import type { Duplex } from "node:stream"
+import { ToldTime } from "../../../platform/clock/told-time.ts"
 import { EventHub } from "../../event-queue.ts"
 import {
   agentDiskMissing,
@@ -85,12 +86,14 @@ export class FakeHypervisor
   readonly #live: FakeLive
   readonly #stop = new AbortController()
   readonly #watching: Promise<void>
+  readonly #time: ToldTime
   #control: FakeControl
   #calls = new Map<string, number>()
 
   constructor(options: FakeOptions) {
     this.#options = options
     this.#control = options.control ?? {}
+    this.#time = new ToldTime(options.clock)
     this.#journal = new Journal(join(options.dir, "journal.jsonl"))
     this.#machines = this.#journal.load()
     this.#live = new FakeLive({
@@ -101,7 +104,7 @@ export class FakeHypervisor
         machine.state = this.#state(power)
         this.#keep(machine)
       },
-      copyMs: () => this.#control.copyMs ?? 0,
+      copying: (signal) => this.#copying(signal),
     })
     this.#watching = watchControl(options, this.#stop.signal, ({ losePower, ...control }) => {
       this.setControl(control)
@@ -109,10 +112,11 @@ export class FakeHypervisor
     })
   }
 
-  /** Changes how it behaves from now on; counts of `fail` start anew. */
+  /** Changes how it behaves from now on, how long what is under way takes as well; counts of `fail` start anew. */
   setControl(control: FakeControl): void {
     this.#control = { ...this.#control, ...control }
     this.#calls = new Map()
+    this.#time.sayAnew()
   }
 
   /** These machines (or all) stop at once, as when a plug is pulled. */
@@ -311,10 +315,9 @@ export class FakeHypervisor
   }
 
   #copyOf(handle: VmHandle, { volumeId, copyImage, signal }: WantedCopy): RunningCopy {
-    const { copyMs = 0 } = this.#control
     return {
       end: async () => {
-        await this.#options.clock.sleep(copyMs, signal)
+        await this.#copying(signal)
         this.#mustBeOn(handle, volumeId)
         await copyImage()
       },
@@ -325,10 +328,9 @@ export class FakeHypervisor
     await this.#step("mirrorVolume", handle.serverId)
     const machine = this.#machines.get(handle.serverId)
     if (!machine || !isOn(machine)) return null
-    const { copyMs = 0 } = this.#control
     return {
       end: async () => {
-        await this.#options.clock.sleep(copyMs, signal)
+        await this.#copying(signal)
         this.#mustBeOn(handle, disk.name)
       },
     }
@@ -431,12 +433,15 @@ export class FakeHypervisor
     this.#events.end()
   }
 
+  #copying(signal: AbortSignal): Promise<void> {
+    return this.#time.pass(() => this.#control.copyMs ?? 0, signal)
+  }
+
   /** The beginning of every operation: the delay, and the failure when its turn has come. */
   async #step(operation: string, serverId: string): Promise<void> {
     const { fail } = this.#control
     const paceMs = this.#options.pace === "realistic" ? (realisticMs[operation] ?? 0) : 0
-    const delayMs = this.#control.delayMs ?? paceMs
-    if (delayMs) await this.#options.clock.sleep(delayMs)
+    await this.#time.pass(() => this.#control.delayMs ?? paceMs)
     if (!fail || (fail.operation && fail.operation !== operation)) return
     const key = fail.operation ?? "any"
     const call = (this.#calls.get(key) ?? 0) + 1
