@@ -36,6 +36,11 @@ export async function queryVersion(qmp: Qmp): Promise<{ major: number; minor: nu
   return answer.qemu
 }
 
+/** Whether the processor's own virtualisation runs the guest, not an emulation. */
+export async function usesKvm(qmp: Qmp): Promise<boolean> {
+  return ((await qmp.execute("query-kvm")) as { enabled: boolean }).enabled
+}
+
 /** Pauses the guest's processors; also flushes what the block layer holds. */
 export async function stopGuest(qmp: Qmp, options: { timeoutMs?: number } = {}): Promise<void> {
   await qmp.execute("stop", {}, options)

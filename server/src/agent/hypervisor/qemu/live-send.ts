@@ -1,8 +1,8 @@
 // A guest leaves for another host while it runs. Its disks are mirrored to there first, each of its writes to both;
-// then its memory goes. When what is left is little, QEMU halts it, the mirrors end, and the rest goes. From then on
-// the guest is whole in two places and runs in neither, and QEMU has let go of its volumes: who goes on, and takes
-// them, is not decided here. As the state files say before the memory goes that it is halted, an agent that is killed
-// does not let it go on by itself.
+// then its memory goes, that of an emulated processor once it is halted. When what is left is little, QEMU halts it,
+// the mirrors end, and the rest goes. From then on the guest is whole in two places and runs in neither, and QEMU has
+// let go of its volumes: who goes on, and takes them, is not decided here. As the state files say before the memory
+// goes that it is halted, an agent that is killed does not let it go on by itself.
 import type { Duplex } from "node:stream"
 import { eventually } from "../../../platform/clock/clock.ts"
 import { agentLiveBroken, agentMachineStateWrong } from "../../faults.ts"
@@ -30,6 +30,7 @@ import {
   startMigration,
   startMirror,
   stopGuest,
+  usesKvm,
 } from "../../qmp/index.ts"
 import { writeStateFile } from "../../state-file.ts"
 import { sendFile } from "../../travelling-image.ts"
@@ -101,6 +102,8 @@ export async function sendLive(
     await untilMirrored(machine, files, how.signal)
     await mustBeQuiet(machine)
     await writeStateFile(directory.spec, { ...input, power: "paused" })
+    // What an emulated processor writes while its memory goes is not always sent again (ADR 39).
+    const halted = power === "paused" || (await usesKvm(qmp)) ? null : await halt(qmp)
     const { mostBytesPerSecond, downtimeMs } = how
     await startMigration(qmp, `unix:${liveSocket(directory.live, memoryStream)}`, {
       ...{ pausesBeforeSwitchover: true, slowsGuest: true, downtimeMs },
@@ -112,7 +115,7 @@ export async function sendLive(
     await continueMigration(qmp)
     const end = await untilStatus(machine, "completed", switchTimeoutMs, how.signal)
     await untilSent(streamOf(streams, memoryStream), switchTimeoutMs)
-    return figuresOf(end)
+    return figuresOf(end, halted)
   } catch (error) {
     // Nobody can have said meanwhile that the other side goes on: whoever would has this as its answer.
     await endLive(machine).catch(() => {})
@@ -201,9 +204,16 @@ async function untilStatus(
   throw agentLiveBroken(machine.serverId, end["error-desc"] ?? `QEMU says: ${end.status}`)
 }
 
-function figuresOf(end: Migration): LiveFigures {
+/** Returns since when, in monotonic milliseconds. */
+async function halt(qmp: QmpConnection): Promise<number> {
+  const since = performance.now()
+  await stopGuest(qmp)
+  return since
+}
+
+function figuresOf(end: Migration, halted: number | null): LiveFigures {
   return {
-    downtimeMs: end.downtime ?? 0,
+    downtimeMs: halted === null ? (end.downtime ?? 0) : Math.round(performance.now() - halted),
     totalMs: end["total-time"] ?? 0,
     memoryBytes: end.ram?.transferred ?? 0,
   }

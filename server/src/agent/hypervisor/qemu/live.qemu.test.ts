@@ -155,3 +155,36 @@ test("a migration that is broken off leaves the guest where it was, and it may g
   await here.driver.destroy(handle)
   await there.driver.destroy(arrived)
 })
+
+test("what a guest computes without a pause is right, however often it goes", async () => {
+  const serverId = newUuid()
+  const bare = { ...here.tiny.input(serverId, { disks: [], configDrive: null }), vifs: [] }
+  let handle = await here.driver.ensure({ ...bare, power: "running" }, null)
+  await says(here, handle, "GUEST is up")
+  const fill = "n++; for (k = 0; k < 5000; k++) a[k] = n"
+  const check = "for (k = 0; k < 5000; k++) if (a[k] != n) exit 1; if (n % 5 == 0) print n"
+  await typeIn(here, handle, `awk 'BEGIN { for (;;) { ${fill}; ${check} } }' || echo it is wrong &`)
+  let [from, to] = [here, there]
+  for (let turn = 1; turn <= 3; turn++) {
+    const rounds = (log: string) => [...log.matchAll(/^\d+(?=\s)/gm)].length
+    await eventually("it to compute", async () => {
+      const log = await logOf(from, handle)
+      return rounds(log) > 0 || /it is wrong/.test(log)
+    })
+    const [out, incoming] = await pairs(await from.driver.liveStreams(handle))
+    const layout = await from.driver.layoutOf(handle)
+    // So slowly that it writes meanwhile, if it can.
+    const sending = from.driver.sendLive(handle, out, howOf({ mostBytesPerSecond: 30 * mib, downtimeMs: 5 }))
+    const arriving: EnsureInput = { ...to.tiny.input(serverId, bare.spec), vifs: [], power: "paused" }
+    const receiving = to.driver.receiveLive(arriving, layout, incoming, never())
+    const [, arrived] = await Promise.all([sending, receiving])
+    await from.driver.destroy(handle)
+    await to.driver.setPower(arrived, "running", { graceMs: 0 })
+    handle = arrived
+    ;[from, to] = [to, from]
+  }
+  await typeIn(from, handle, "echo still-$((40+2))")
+  await says(from, handle, "still-42")
+  assert.doesNotMatch(await logOf(from, handle), /it is wrong|rror|BUG|panic/)
+  await from.driver.destroy(handle)
+})
