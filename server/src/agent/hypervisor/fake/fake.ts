@@ -53,7 +53,7 @@ import "./config.ts" // declares the section where a program makes this
 import { bootText, nmiText, passwordText, powerOffText, restartText } from "./console-text.ts"
 import { watchControl } from "./control-file.ts"
 import { emptyQcow2 } from "./empty-qcow2.ts"
-import { fakeScreen, fakeSerial } from "./fake-console.ts"
+import { FakeConsoles } from "./fake-consoles.ts"
 import { fakeDiagnostics } from "./fake-diagnostics.ts"
 import { FakeLive } from "./fake-live.ts"
 import { type FakeMachine, isOn, lockedBy } from "./fake-machine.ts"
@@ -82,7 +82,7 @@ export class FakeHypervisor
   readonly #journal: Journal<FakeMachine>
   readonly #machines: Map<string, FakeMachine>
   readonly #events = new EventHub<VmEvent>(eventLimit)
-  readonly #consoles = new Map<string, Set<Duplex>>()
+  readonly #consoles = new FakeConsoles()
   readonly #live: FakeLive
   readonly #stop = new AbortController()
   readonly #watching: Promise<void>
@@ -243,7 +243,7 @@ export class FakeHypervisor
 
   async destroy(handle: VmHandle): Promise<void> {
     await this.#step("destroy", handle.serverId)
-    this.#hangUp(handle.serverId)
+    this.#consoles.hangUp(handle.serverId)
     if (this.#machines.delete(handle.serverId)) this.#journal.write(handle.serverId, null)
   }
 
@@ -400,12 +400,7 @@ export class FakeHypervisor
 
   async openConsole(handle: VmHandle, kind: ConsoleKind): Promise<Duplex> {
     await this.#step("openConsole", handle.serverId)
-    const { serverId, spec } = this.#existing(handle)
-    const console = kind === "vnc" ? fakeScreen(spec.name) : fakeSerial(spec.name)
-    const all = this.#consoles.get(serverId) ?? new Set()
-    this.#consoles.set(serverId, all.add(console))
-    console.once("close", () => all.delete(console))
-    return console
+    return this.#consoles.open(handle.serverId, kind, this.#existing(handle).spec.name)
   }
 
   injectNmi = (handle: VmHandle) => this.#sayToGuest("injectNmi", handle, nmiText)
@@ -420,15 +415,9 @@ export class FakeHypervisor
     this.#keep(machine)
   }
 
-  /** As the sockets of a process that has ended. */
-  #hangUp(serverId: string): void {
-    for (const console of this.#consoles.get(serverId) ?? []) console.destroy()
-    this.#consoles.delete(serverId)
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
-    for (const serverId of [...this.#consoles.keys()]) this.#hangUp(serverId)
+    this.#consoles.hangUpAll()
     await this.#watching
     this.#events.end()
   }
@@ -484,7 +473,7 @@ export class FakeHypervisor
   }
 
   #keep(machine: FakeMachine): void {
-    if (!isOn(machine)) this.#hangUp(machine.serverId)
+    if (!isOn(machine)) this.#consoles.hangUp(machine.serverId)
     this.#journal.write(machine.serverId, machine)
   }
 

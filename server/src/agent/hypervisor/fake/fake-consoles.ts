@@ -2,12 +2,36 @@
 // changes with each key. Enough of RFB 3.8 for any viewer: no password, raw pixels.
 import type { Duplex } from "node:stream"
 import { linkedPair } from "../../../platform/streams/pair.ts"
+import type { ConsoleKind } from "../../protocol.ts"
 
 const width = 160
 const height = 120
 const version = "RFB 003.008\n"
 
-export function fakeSerial(name: string): Duplex {
+/** Those that are open, by their machines. */
+export class FakeConsoles {
+  readonly #open = new Map<string, Set<Duplex>>()
+
+  open(serverId: string, kind: ConsoleKind, name: string): Duplex {
+    const console = kind === "vnc" ? fakeScreen(name) : fakeSerial(name)
+    const all = this.#open.get(serverId) ?? new Set()
+    this.#open.set(serverId, all.add(console))
+    console.once("close", () => all.delete(console))
+    return console
+  }
+
+  /** As the sockets of a process that has ended. */
+  hangUp(serverId: string): void {
+    for (const console of this.#open.get(serverId) ?? []) console.destroy()
+    this.#open.delete(serverId)
+  }
+
+  hangUpAll(): void {
+    for (const serverId of [...this.#open.keys()]) this.hangUp(serverId)
+  }
+}
+
+function fakeSerial(name: string): Duplex {
   const [theirs, own] = linkedPair()
   own.write(`${name} login: `)
   // No end of its own: a line is held open until somebody hangs up.
@@ -36,7 +60,7 @@ function lengthOf(bytes: Buffer): number | null {
   }
 }
 
-export function fakeScreen(name: string): Duplex {
+function fakeScreen(name: string): Duplex {
   const [theirs, own] = linkedPair()
   own.write(version)
   let unread: Buffer = Buffer.alloc(0)
