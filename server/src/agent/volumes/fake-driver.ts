@@ -91,6 +91,11 @@ export class FakeVolumeDriver implements VolumeDriver {
     this.#time.sayAnew()
   }
 
+  /** How many calls take their time at this moment. */
+  get underWay(): number {
+    return this.#time.passing
+  }
+
   async capacity(): Promise<VolumeCapacity> {
     const { directory, totalBytes = defaultTotalBytes } = this.#options
     const used = this.#volumes.entries().reduce((sum, [, { sizeBytes }]) => sum + sizeBytes, 0)

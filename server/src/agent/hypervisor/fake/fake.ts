@@ -119,6 +119,11 @@ export class FakeHypervisor
     this.#time.sayAnew()
   }
 
+  /** How many operations and copies take their time at this moment. */
+  get underWay(): number {
+    return this.#time.passing
+  }
+
   /** These machines (or all) stop at once, as when a plug is pulled. */
   losePower(serverIds?: readonly string[]): void {
     for (const machine of this.#machines.values()) {
