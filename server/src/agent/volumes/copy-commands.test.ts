@@ -97,6 +97,11 @@ function watch<T>(promise: Promise<T>): { promise: Promise<T>; isOver: () => boo
   return { promise, isOver: () => isOver }
 }
 
+/** Its guests' volumes are copied. */
+async function copies({ fake }: Host, volumes = 1): Promise<void> {
+  await eventually("it to copy", () => fake.underWay === volumes)
+}
+
 async function settle(): Promise<void> {
   for (let n = 0; n < 200; n++) await immediate()
 }
@@ -141,10 +146,10 @@ test("while a guest's volume is copied the machine obeys, and what would take th
   const volumeId = await makeVolume(host)
   const serverId = await makeMachine(host, [volumeId])
   const other = await makeMachine(host, [])
-  fake.setControl({ copyMs: 400 })
+  fake.setControl({ copyMs: 3_600_000 })
   const create = copyOf(volumeId)
   const copying = watch(agent.handle("volume.create", create))
-  await settle()
+  await copies(host)
   await agent.handle("vm.pause", { serverId, fence })
   await agent.handle("vm.unpause", { serverId, fence })
   const created = await agent.handle("volume.inspect", { volumeId: create.volumeId, backend })
@@ -161,6 +166,7 @@ test("while a guest's volume is copied the machine obeys, and what would take th
     all.map(({ isOver }) => isOver()),
     all.map(() => false),
   )
+  fake.setControl({ copyMs: 0 })
   assert.equal((await copying.promise).sizeBytes, gib)
   await Promise.allSettled(all.map(({ promise }) => promise))
   const left = await agent.handle("volume.inspect", { volumeId: create.volumeId, backend })
@@ -181,7 +187,7 @@ test("a machine that is off can be destroyed and not started while its volume is
     return await create.call(volumes, id, sizeBytes, null)
   }
   const copying = watch(agent.handle("volume.create", copyOf(volumeId)))
-  await settle()
+  await gate.isEntered()
   const unpause = watch(agent.handle("vm.unpause", { serverId, fence }))
   await settle()
   assert.deepEqual([copying.isOver(), unpause.isOver()], [false, false])
@@ -189,7 +195,7 @@ test("a machine that is off can be destroyed and not started while its volume is
   await Promise.all([copying.promise, unpause.promise])
   await agent.handle("vm.stop", { serverId, graceMs: 0, fence })
   const second = watch(agent.handle("volume.create", copyOf(volumeId)))
-  await settle()
+  await gate.isEntered()
   const spec = specWith(serverId, [volumeId])
   const ensure = watch(agent.handle("vm.ensure", { spec, power: "running", fence }))
   await settle()
@@ -198,7 +204,7 @@ test("a machine that is off can be destroyed and not started while its volume is
   await Promise.all([second.promise, ensure.promise])
   await agent.handle("vm.stop", { serverId, graceMs: 0, fence })
   const third = watch(agent.handle("volume.create", copyOf(volumeId)))
-  await settle()
+  await gate.isEntered()
   await agent.handle("vm.destroy", { serverId, fence })
   assert.equal(third.isOver(), false)
   await gate.end()
@@ -209,10 +215,14 @@ test("a suspend waits for the copy of its guest's volume", async () => {
   const host = await openHost()
   const volumeId = await makeVolume(host)
   const serverId = await makeMachine(host, [volumeId])
-  host.fake.setControl({ copyMs: 200 })
+  host.fake.setControl({ copyMs: 3_600_000 })
   const copying = watch(host.agent.handle("volume.create", copyOf(volumeId)))
+  await copies(host)
+  const suspend = watch(host.agent.handle("vm.suspend", { serverId, fence }))
   await settle()
-  const { power } = await host.agent.handle("vm.suspend", { serverId, fence })
+  assert.deepEqual([copying.isOver(), suspend.isOver()], [false, false])
+  host.fake.setControl({ copyMs: 0 })
+  const { power } = await suspend.promise
   assert.deepEqual([copying.isOver(), power], [true, "suspended"])
   await host.agent.handle("volume.create", copyOf(volumeId))
 })
@@ -222,12 +232,13 @@ test("a machine that is stopped breaks the copy; asked for again, it is made of 
   const { agent, fake } = host
   const volumeId = await makeVolume(host)
   const serverId = await makeMachine(host, [volumeId])
-  fake.setControl({ copyMs: 100 })
+  fake.setControl({ copyMs: 3_600_000 })
   const create = copyOf(volumeId)
   const copying = watch(agent.handle("volume.create", create))
   copying.promise.catch(() => {})
-  await settle()
+  await copies(host)
   await agent.handle("vm.stop", { serverId, graceMs: 0, fence })
+  fake.setControl({ copyMs: 0 })
   await assert.rejects(copying.promise, isFault("agent.volume.copy_broken"))
   assert.equal((await agent.handle("volume.create", create)).sizeBytes, gib)
 })
@@ -240,7 +251,7 @@ test("an agent that stops ends what it copies, and the next one makes it", async
   const create = copyOf(volumeId)
   const copying = watch(host.agent.handle("volume.create", create))
   copying.promise.catch(() => {})
-  await settle()
+  await copies(host)
   await host.agent.release()
   await assert.rejects(copying.promise, isFault("agent.host.stopping"))
   const next = await openHost({ dataDir: host.dataDir })
@@ -255,7 +266,7 @@ test("a caller that waits no more ends the copy", async () => {
   const giveUp = new AbortController()
   const copying = watch(host.agent.handle("volume.create", copyOf(volumeId), giveUp.signal))
   copying.promise.catch(() => {})
-  await settle()
+  await copies(host)
   giveUp.abort()
   await assert.rejects(copying.promise)
 })
@@ -382,8 +393,9 @@ test("a back end that hangs is left out of what the host reports, which is not l
   assert.equal(asked, 1)
   await gate.end()
   host.volumes.capacity = capacity
-  await settle()
-  assert.equal((await host.agent.handle("host.describe", {})).pools?.length, 1)
+  await eventually("it to be reported", async () => {
+    return (await host.agent.handle("host.describe", {})).pools?.length === 1
+  })
 })
 
 function copiesOf(volumeIds: readonly string[], sizeBytes = gib) {
@@ -479,12 +491,13 @@ test("volumes of two machines are not copied together, and a machine that stops 
     agent.handle("volume.create_together", { backend, volumes: copiesOf([a, c]) }),
     isFault("agent.volume.apart"),
   )
-  fake.setControl({ copyMs: 100 })
+  fake.setControl({ copyMs: 3_600_000 })
   const volumes = copiesOf([a, b])
   const copying = watch(agent.handle("volume.create_together", { backend, volumes }))
   copying.promise.catch(() => {})
-  await settle()
+  await copies(host, 2)
   await agent.handle("vm.stop", { serverId, graceMs: 0, fence })
+  fake.setControl({ copyMs: 0 })
   await assert.rejects(copying.promise, isFault("agent.volume.copy_broken"))
   await agent.handle("volume.create_together", { backend, volumes })
   assert.deepEqual(await areThere(host, volumes), [true, true])

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, afterEach, test } from "node:test"
+import { eventually } from "../../platform/clock/clock.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { agentDirectories, type MachineRecord } from "../machine-store.ts"
@@ -220,10 +221,12 @@ test("a machine ends while its volume is copied: the volume stays, and moves at 
   const host = await openHost()
   const volumeId = await makeVolume(host)
   const serverId = await makeMachine(host, volumeId)
-  host.fake.setControl({ copyMs: 200 })
+  host.fake.setControl({ copyMs: 600_000 })
   const broken = assert.rejects(move(host, volumeId), isFault("agent.volume.copy_broken"))
+  await eventually("it to copy", () => host.fake.underWay > 0)
   // Its queue is free while the volume is copied.
   await host.agent.handle("vm.destroy", { serverId, fence })
+  host.fake.setControl({ copyMs: 0 })
   await broken
   assert.deepEqual(await placesOf(host, volumeId), [from])
   await move(host, volumeId)
@@ -251,9 +254,11 @@ test("nobody waits for it any more: it ends, and the volume stays", async () => 
   const host = await openHost()
   const volumeId = await makeVolume(host)
   const serverId = await makeMachine(host, volumeId)
-  host.fake.setControl({ copyMs: 60_000 })
+  host.fake.setControl({ copyMs: 600_000 })
   const nobody = new AbortController()
   const moving = move(host, volumeId, nobody.signal)
+  moving.catch(() => {})
+  await eventually("it to copy", () => host.fake.underWay > 0)
   nobody.abort()
   await assert.rejects(moving)
   assert.deepEqual([await placesOf(host, volumeId), toldOf(host, serverId)], [[from], from])
