@@ -2,7 +2,8 @@
 // answered although it is done: the guest runs on exactly one of them in the end, as the rows say.
 import assert from "node:assert/strict"
 import { after, afterEach, before, beforeEach, test } from "node:test"
-import { eventually, systemClock } from "../src/platform/clock/clock.ts"
+import { sql } from "kysely"
+import { eventually } from "../src/platform/clock/clock.ts"
 import { EvacuateCloud } from "./evacuate-cloud.ts"
 
 let e: EvacuateCloud
@@ -11,29 +12,67 @@ before(async () => {
 })
 after(() => e?.[Symbol.asyncDispose]())
 beforeEach(() => e.restore())
-afterEach(() => e.empty())
+afterEach(async () => {
+  e.lost.hypervisor.setControl({ copyMs: 0 })
+  await e.empty()
+})
 
-const copyMs = 800
+/** Its memory is on the way until it is said to take less time. */
+async function liveUnderWay(): Promise<string> {
+  const id = await e.serverOn(e.lost)
+  e.lost.hypervisor.setControl({ copyMs: 600_000 })
+  await e.act(id, { "os-migrateLive": { host: e.near.name, block_migration: "auto" } })
+  const path = `/compute/v2.1/servers/${id}/migrations`
+  await eventually("its memory to be on the way", async () => {
+    return (await e.ok("GET", path)).migrations[0]?.memory_total_bytes > 0
+  })
+  return id
+}
+
+/** When the first sending has come to its end, whole or broken off. Before anybody is told so, `act` is called. */
+function sent(act: () => void): Promise<void> {
+  const { hypervisor } = e.lost
+  const { sendLive } = hypervisor
+  return new Promise((done) => {
+    hypervisor.sendLive = async (...asked) => {
+      hypervisor.sendLive = sendLive
+      try {
+        return await sendLive(...asked)
+      } finally {
+        act()
+        done()
+      }
+    }
+  })
+}
+
+async function isGivenUp(id: string): Promise<void> {
+  await eventually("the migration to be given up", async () => {
+    const { rows } = await sql<{ state: string }>`select state from engine.saga
+      where resource_id = ${id} and name = 'compute.server.live_migrate'`.execute(e.platform.db)
+    return rows.some(({ state }) => state !== "running")
+  })
+}
+
+const cuts = [
+  { when: "in the middle, until it is given up", isAtEnd: false, isLong: true },
+  { when: "at its end, until it is given up", isAtEnd: true, isLong: true },
+  { when: "at its end, for a moment", isAtEnd: true, isLong: false },
+]
 
 for (const side of ["lost", "near"] as const)
-  for (const [when, cutAfterMs] of [
-    ["in the middle", 0],
-    ["at its end", copyMs - 50],
-  ] as const)
-    test(`cut ${when}, from the host ${side === "lost" ? "that it leaves" : "to which it goes"}`, async (t) => {
-      const id = await e.serverOn(e.lost)
-      e.lost.hypervisor.setControl({ copyMs })
-      await e.act(id, { "os-migrateLive": { host: e.near.name, block_migration: "auto" } })
-      const path = `/compute/v2.1/servers/${id}/migrations`
-      await eventually("its memory to be on the way", async () => {
-        return (await e.ok("GET", path)).migrations[0]?.memory_total_bytes > 0
+  for (const { when, isAtEnd, isLong } of cuts)
+    test(`cut from the host ${side === "lost" ? "that it leaves" : "to which it goes"} ${when}`, async (t) => {
+      const end = sent(() => {
+        if (isAtEnd) e[side].unplug()
       })
-      await systemClock.sleep(cutAfterMs)
-      e[side].unplug()
+      const id = await liveUnderWay()
+      if (!isAtEnd) e[side].unplug()
       // What was under way gets to its end there.
-      await systemClock.sleep(2 * copyMs)
-      await e[side].mend()
       e.lost.hypervisor.setControl({ copyMs: 0 })
+      await end
+      if (isLong) await isGivenUp(id)
+      await e[side].mend()
       await eventually(
         "its task to be over",
         async () => (await e.show(id))["OS-EXT-STS:task_state"] === null,
