@@ -125,6 +125,10 @@ export class EvacuateCloud implements AsyncDisposable {
 
   async remove(id: string): Promise<void> {
     await this.ok("DELETE", `/compute/v2.1/servers/${id}`)
+    await this.isGone(id)
+  }
+
+  async isGone(id: string): Promise<void> {
     await eventually(`${id} to be gone`, async () => {
       return (await this.c.call("GET", `/servers/${id}`, undefined, this.asAdmin())).status === 404
     })

@@ -48,8 +48,9 @@ test("with every connection for requests taken, a request is told to come again,
   const id = await c.create()
   await c.reaches(id, "ACTIVE")
   // Its saga is under way when the requests have nothing left.
-  c.cloud.hypervisor.setControl({ delayMs: 700 })
+  c.cloud.hypervisor.setControl({ delayMs: 600_000 })
   assert.equal((await c.act(id, { "os-stop": null })).status, 202)
+  await eventually("it to be under way", () => c.cloud.hypervisor.underWay > 0)
   const blocker = new pg.Client({ connectionString: c.cloud.database.connectionString })
   await blocker.connect()
   try {
@@ -65,6 +66,7 @@ test("with every connection for requests taken, a request is told to come again,
     const refused = await c.call("GET", "/servers")
     assert.equal(refused.status, 503)
     assert.ok(refused.headers.get("retry-after"))
+    c.cloud.hypervisor.setControl({ delayMs: 0 })
     await eventually("the server to be stopped meanwhile", async () => {
       const { rows } = await c.cloud.database.pool.query(
         "select vm_state from compute.server where id = $1",
@@ -75,6 +77,7 @@ test("with every connection for requests taken, a request is told to come again,
     await blocker.query("rollback")
     for (const reply of await Promise.all(waiting)) assert.equal(reply.status, 200)
   } finally {
+    c.cloud.hypervisor.setControl({ delayMs: 0 })
     await blocker.end()
   }
 })

@@ -121,8 +121,8 @@ test("from 2.93 on a rebuild gives the volume the image's data; before, the volu
   assert.match(old.body.badRequest.message, /Unable to rebuild with a different image for a volume-backed/)
   const imageOfVolume = async () => (await volumeNow(c, volumeId))?.imageMetadata?.image_id
   for (const each of [next.id, next.id, c.imageId]) {
-    // So long that it is seen.
-    c.cloud.volumes.setControl({ delayMs: 1_000 })
+    // Until it is seen.
+    c.cloud.volumes.setControl({ delayMs: 600_000 })
     const reply = await rebuild(each, "2.93")
     assert.equal(reply.status, 202, JSON.stringify(reply.body))
     assert.equal((await volumeNow(c, volumeId))?.status, "downloading")
@@ -168,12 +168,14 @@ test("a server that is deleted while its volume gets an image's data leaves the 
   const volumeId = await makeVolume(c, ctx, { imageId: c.imageId, sizeGib: 1 })
   const id = await create([toVolume({ source_type: "volume", uuid: volumeId, boot_index: 0 })])
   await c.reaches(id, "ACTIVE")
-  c.cloud.volumes.setControl({ delayMs: 1_000 })
+  c.cloud.volumes.setControl({ delayMs: 600_000 })
   const reply = await c.act(id, { rebuild: { imageRef: c.imageId } }, { version: "2.93" })
   assert.equal(reply.status, 202, JSON.stringify(reply.body))
-  await remove(id)
-  await volumeIs(c, volumeId, "available")
+  await eventually("the volume to get it", () => c.cloud.volumes.underWay > 0)
+  assert.equal((await c.call("DELETE", `/servers/${id}`)).status, 204)
   c.cloud.volumes.setControl({ delayMs: 0 })
+  await c.isGone(id)
+  await volumeIs(c, volumeId, "available")
   const again = await create([toVolume({ source_type: "volume", uuid: volumeId, boot_index: 0 })])
   await c.reaches(again, "ACTIVE")
   await remove(again)

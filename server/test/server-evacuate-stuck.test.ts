@@ -2,6 +2,7 @@
 // What is left of the first move must not touch what the second has made of it.
 import assert from "node:assert/strict"
 import { after, afterEach, before, beforeEach, test } from "node:test"
+import { sql } from "kysely"
 import { eventually } from "../src/platform/clock/clock.ts"
 import { EvacuateCloud } from "./evacuate-cloud.ts"
 
@@ -74,12 +75,21 @@ test("the room of a server that is evacuated out of another move is where it is,
   e.spare.hypervisor.setControl({ fail: null })
   assert.deepEqual([await e.hostOf(id), await e.roomOf(id)], [e.lost.name, { [e.lost.name]: 128 }])
   // The first one gives up while the second is on its way.
-  e.spare.hypervisor.setControl({ delayMs: 700 })
+  e.spare.hypervisor.setControl({ delayMs: 600_000 })
   await e.evacuate(id, { host: e.spare.name })
-  await eventually("it to be the new host's", async () => (await e.hostOf(id)) === e.spare.name)
+  await eventually("it to be on its way", () => e.spare.hypervisor.underWay > 0)
+  assert.equal(await e.hostOf(id), e.spare.name)
+  e.lost.hypervisor.setControl({ copyMs: 0 })
   await e.lost.mend()
-  await e.c.reaches(id, "ACTIVE")
+  await eventually("the first one to be over", async () => {
+    const { rows } = await sql<{ name: string; state: string }>`select name, state from engine.saga
+      where resource_id = ${id}`.execute(e.platform.db)
+    return rows.every(
+      ({ name, state }) => !name.includes("live") || !["running", "unwinding"].includes(state),
+    )
+  })
   e.spare.hypervisor.setControl({ delayMs: 0 })
+  await e.c.reaches(id, "ACTIVE")
   await e.isLeft(id)
   await e.sagasAreOver(id)
   assert.deepEqual(await e.roomOf(id), { [e.spare.name]: 128 })
@@ -87,7 +97,7 @@ test("the room of a server that is evacuated out of another move is where it is,
 
 test("what is left of a move while it was off goes as well, once its host is back", async () => {
   const id = await e.serverOn(e.lost)
-  e.lost.hypervisor.setControl({ delayMs: 5_000 })
+  e.lost.hypervisor.setControl({ delayMs: 600_000 })
   await e.act(id, { migrate: { host: e.near.name } })
   await eventually("it to be on its way", async () => {
     return (await e.show(id))["OS-EXT-STS:task_state"] === "resize_migrating"

@@ -147,13 +147,16 @@ test("what another server has, or somebody works for, keeps a server there, and 
   await e.ok("DELETE", `/volume/v3/snapshots/${snapshot.id}`)
 })
 
-async function evacuateAll({ atOnce = 2 } = {}) {
+async function evacuateAll({ atOnce = 2, hear = (_event: MoveEvent) => {} } = {}) {
   const events: MoveEvent[] = []
   const parts: MoveParts = {
     // What the cloud answers is what comes of JSON.
     ask: async (action, question) =>
       JSON.parse(JSON.stringify(await answerMove(e.platform, { action, ...question }))),
-    tell: (event) => events.push(event),
+    tell: (event) => {
+      events.push(event)
+      hear(event)
+    },
     pause: () => systemClock.sleep(20),
     nowMs: () => systemClock.monotonicMs(),
   }
@@ -189,10 +192,14 @@ test("kumoi host evacuate: all servers of a host that is down, each told; not of
   assert.match(first.why(runs), /No valid host was found/)
   for (const host of [e.near, e.spare]) await setHostDisabled(e.platform, host.name, null)
   // Whoever is on the way already is followed.
-  e.near.hypervisor.setControl({ delayMs: 300 })
+  e.near.hypervisor.setControl({ delayMs: 600_000 })
   await answerMove(e.platform, { action: "begin", server: off, way: "anew", host: e.near.name })
-  const second = await evacuateAll()
-  e.near.hypervisor.setControl({ delayMs: 0 })
+  const second = await evacuateAll({
+    hear: (event) => {
+      if (event.event === "begins" && event.id === off && event.isFound)
+        e.near.hypervisor.setControl({ delayMs: 0 })
+    },
+  })
   assert.equal(second.isEmpty, false)
   for (const id of [runs, broken]) assert.deepEqual(second.toldOf(id), ["begins", "moved"])
   assert.deepEqual(second.toldOf(paused), ["left"])

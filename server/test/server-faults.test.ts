@@ -175,7 +175,6 @@ test("the state that an accepted action promises shows at once", async () => {
   await using c = await startServerCloud()
   const id = await c.create()
   await c.reaches(id, "ACTIVE")
-  c.cloud.hypervisor.setControl({ delayMs: 300 })
   const actions: [object, string, string][] = [
     [{ reboot: { type: "SOFT" } }, "REBOOT", "ACTIVE"],
     [{ reboot: { type: "HARD" } }, "HARD_REBOOT", "ACTIVE"],
@@ -184,17 +183,21 @@ test("the state that an accepted action promises shows at once", async () => {
     [{ revertResize: null }, "REVERT_RESIZE", "ACTIVE"],
   ]
   for (const [action, during, after] of actions) {
+    c.cloud.hypervisor.setControl({ delayMs: 600_000 })
     assert.equal((await c.act(id, action)).status, 202)
     assert.equal((await c.show(id)).status, during)
+    c.cloud.hypervisor.setControl({ delayMs: 0 })
     await c.reaches(id, after)
   }
 })
 
 test("a delete in the middle of a creation wins, and nothing is left", async () => {
   await using c = await startServerCloud()
-  c.cloud.hypervisor.setControl({ delayMs: 200 })
+  c.cloud.hypervisor.setControl({ delayMs: 600_000 })
   const ids = await Promise.all(Array.from({ length: 5 }, () => c.create()))
+  await eventually("all to be under way", () => c.cloud.hypervisor.underWay === ids.length)
   for (const id of ids) assert.equal((await c.call("DELETE", `/servers/${id}`)).status, 204)
+  c.cloud.hypervisor.setControl({ delayMs: 0 })
   for (const id of ids) await c.isGone(id)
   const { db } = c.cloud.database
   await eventually("nothing left", async () => {
@@ -206,10 +209,20 @@ test("a delete in the middle of a creation wins, and nothing is left", async () 
 })
 
 test("a cloud that stops in the middle of creations finishes them when it is back", async () => {
-  const first = await startServerCloud()
-  first.cloud.hypervisor.setControl({ delayMs: 300 })
+  const first = await startServerCloud({ overrides: { "engine.sagaConcurrency": 3 } })
+  first.cloud.hypervisor.setControl({ delayMs: 600_000 })
   const ids = await Promise.all(Array.from({ length: 8 }, () => first.create()))
-  await first.cloud.stop()
+  // The others have not begun.
+  await eventually("some to be under way", () => first.cloud.hypervisor.underWay === 3)
+  const stopping = first.cloud.stop()
+  await eventually("its door to be shut", () =>
+    fetch(first.cloud.baseUrl).then(
+      () => false,
+      () => true,
+    ),
+  )
+  first.cloud.hypervisor.setControl({ delayMs: 0 })
+  await stopping
   await using second = await startServerCloud({ continueFrom: first.cloud })
   for (const id of ids) await second.reaches(id, "ACTIVE")
   const { body } = await second.call("GET", "/servers/detail")

@@ -175,15 +175,15 @@ test("a revert that fails leaves the server on the host where its disks are, and
 test("a delete in the middle of a move leaves nothing on either host", async () => {
   const id = await serverThere()
   const { hypervisor } = await openOtherHost(c.cloud.cloud.platform)
-  hypervisor.setControl({ delayMs: 1_000 })
+  hypervisor.setControl({ delayMs: 600_000 })
   await migrate(id)
   await eventually(
     "the other host to be chosen",
     async () => (await newestMigration(id)).dest_compute === otherHost,
   )
   await c.call("DELETE", `/servers/${id}`)
+  hypervisor.setControl({ delayMs: 0 })
   await c.isGone(id)
   await areMachines(id, { [ownHost]: "none", [otherHost]: "none" })
-  hypervisor.setControl({ delayMs: 0 })
   assert.equal((await newestMigration(id)).status, "error")
 })

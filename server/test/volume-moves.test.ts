@@ -117,7 +117,7 @@ test("an operator moves a volume: data, room and place go, and its owner sees th
 
 test("while a volume is on its way nobody else takes it, and its status says so if it is locked", async () => {
   const id = await makeVolume()
-  c.cloud.others.setControl({ delayMs: 400 })
+  c.cloud.others.setControl({ delayMs: 600_000 })
   try {
     assert.equal((await migrate(id, { lock_volume: "True" })).status, 202)
     const { status, migration_status: how } = await seen(id)
@@ -130,12 +130,15 @@ test("while a volume is on its way nobody else takes it, and its status says so 
     await refused(act(id, { "os-reset_status": { status: "error" } }), 400, moving)
     await refused(migrate(id), 400, moving)
     await refused(call("DELETE", `/volumes/${id}`), 400, moving)
+    c.cloud.others.setControl({ delayMs: 0 })
     await isNow(id, { migration_status: "success", status: "available" })
     // Without the lock it looks as it did.
+    c.cloud.others.setControl({ delayMs: 600_000 })
     assert.equal((await act(id, { "os-migrate_volume": { host: "host1@fake" } })).status, 202)
     assert.equal((await seen(id)).status, "available")
     await refused(call("POST", "/snapshots", { snapshot: { volume_id: id } }), 400, moving)
     await refused(call("POST", "/volumes", { volume: { size: 1, source_volid: id } }), 400, moving)
+    c.cloud.others.setControl({ delayMs: 0 })
     await isNow(id, { migration_status: "success" })
   } finally {
     c.cloud.others.setControl({ delayMs: 0 })
@@ -186,13 +189,14 @@ test("a group's volumes stay on its back end, and one that is on its way comes i
   await refused(act(id, { "os-migrate_volume": { host: other } }), 400, /must not be part of a group/)
   const update = (body: Body) => call("PUT", `/groups/${group.id}`, { group: body })
   assert.equal((await update({ remove_volumes: id })).status, 202)
-  c.cloud.others.setControl({ delayMs: 400 })
+  for (const driver of [c.cloud.volumes, c.cloud.others]) driver.setControl({ delayMs: 600_000 })
   try {
     assert.equal((await act(id, { "os-migrate_volume": { host: other } })).status, 202)
     await refused(update({ add_volumes: id }), 400, /must not be migrating/)
+    for (const driver of [c.cloud.volumes, c.cloud.others]) driver.setControl({ delayMs: 0 })
     await isNow(id, { migration_status: "success" })
   } finally {
-    c.cloud.others.setControl({ delayMs: 0 })
+    for (const driver of [c.cloud.volumes, c.cloud.others]) driver.setControl({ delayMs: 0 })
   }
   await refused(update({ add_volumes: id }), 400, /another back end/)
   await remove(id)
@@ -279,13 +283,13 @@ async function diskOf(serverId: string, volumeId: string): Promise<string | unde
 
 test("a server's volume moves under it: it stays in use, and its machine goes on with it where it is", async () => {
   await withServer(async (serverId, id) => {
-    c.cloud.hypervisor.setControl({ copyMs: 300 })
+    c.cloud.hypervisor.setControl({ copyMs: 600_000 })
     assert.equal((await migrate(id, { lock_volume: true })).status, 202)
     assert.equal((await seen(id)).status, "in-use")
     const detach = await c.call("DELETE", `/servers/${serverId}/os-volume_attachments/${id}`)
     assert.ok(detach.status >= 400 && detach.status < 500, `while it moves: ${detach.status}`)
-    const moved = await isNow(id, { migration_status: "success" })
     c.cloud.hypervisor.setControl({ copyMs: 0 })
+    const moved = await isNow(id, { migration_status: "success" })
     assert.deepEqual([moved.status, moved["os-vol-host-attr:host"]], ["in-use", "host1@fake2#fake2"])
     await isIn(id, "fake2")
     assert.equal(await diskOf(serverId, id), "fake2")
@@ -303,7 +307,7 @@ test("a server's volume moves under it: it stays in use, and its machine goes on
 
 test("a server is deleted while its volume moves: the volume arrives, and nobody has it", async () => {
   await withServer(async (serverId, id) => {
-    c.cloud.hypervisor.setControl({ copyMs: 500 })
+    c.cloud.hypervisor.setControl({ copyMs: 600_000 })
     const retype = { "os-retype": { new_type: "other", migration_policy: "on-demand" } }
     assert.equal((await act(id, retype, c.demo)).status, 202)
     assert.equal((await seen(id)).status, "retyping")
@@ -334,7 +338,7 @@ test("volumes on their way to a type count for it, however many set out at once"
     return [all.volumes_other.in_use, all.gigabytes_other.in_use, all.volumes___DEFAULT__.in_use]
   }
   const [, , before] = await used()
-  c.cloud.others.setControl({ delayMs: 1_000 })
+  c.cloud.others.setControl({ delayMs: 600_000 })
   const retype = { "os-retype": { new_type: "other", migration_policy: "on-demand" } }
   const replies = await Promise.all(ids.map((id) => act(id, retype, c.demo)))
   const started = ids.filter((_, n) => replies[n]?.status === 202)

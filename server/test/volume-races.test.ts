@@ -195,11 +195,12 @@ for (const [name, request] of [
 const connected = { attachment: { connector: { host: "metal1" } } }
 
 async function whileItGrows(id: string, meanwhile: () => Promise<unknown>): Promise<void> {
-  c.cloud.volumes.setControl({ delayMs: 1_000 })
+  c.cloud.volumes.setControl({ delayMs: 600_000 })
   await act(id, { "os-extend": { new_size: 2 } })
+  await eventually("it to grow", () => c.cloud.volumes.underWay > 0)
   await meanwhile()
-  c.cloud.volumes.setControl({ delayMs: 0 })
   assert.equal(await bytesOf(id), gib, "it has not grown yet")
+  c.cloud.volumes.setControl({ delayMs: 0 })
 }
 
 test("a volume that grows while its server is deleted has grown, and is nobody's", async () => {
@@ -357,14 +358,14 @@ test("a volume that was given away takes no snapshots of its giver with it", asy
 test("of a snapshot that is taken out of the cloud and its volume that goes with its snapshots one comes first", async () => {
   const id = await makeVolume(c, ctx)
   const first = await makeSnapshot(id)
-  c.cloud.volumes.setControl({ delayMs: 500 })
+  c.cloud.volumes.setControl({ delayMs: 600_000 })
   await act(first, { "os-unmanage": {} }, c.admin, "snapshots")
   const refused = await call("DELETE", `/volumes/${id}?cascade=true`)
   c.cloud.volumes.setControl({ delayMs: 0 })
   assert.deepEqual([refused.status, /on its way/.test(refused.body.badRequest?.message)], [400, true])
   await sagasAreOver()
   const second = await makeSnapshot(id)
-  c.cloud.volumes.setControl({ delayMs: 500 })
+  c.cloud.volumes.setControl({ delayMs: 600_000 })
   await ok("DELETE", `/volumes/${id}?cascade=true`)
   assert.equal((await snapshotNow(second)).status, "deleting")
   const unmanage = await call("POST", `/snapshots/${second}/action`, { "os-unmanage": {} }, c.admin)

@@ -207,7 +207,7 @@ test("clusters, filters of lists and unfinished work are answered by what there 
 })
 
 test("what is said of a volume while it is made is kept, and a reset says what it sets", async () => {
-  c.cloud.volumes.setControl({ delayMs: 500 })
+  c.cloud.volumes.setControl({ delayMs: 600_000 })
   const { volume } = await ok("POST", "/volumes", { volume: { size: 1 } })
   const { volume: ofImage } = await ok("POST", "/volumes", { volume: { size: 1, imageRef: c.imageId } })
   for (const [{ id }, bootable] of [
