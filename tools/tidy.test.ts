@@ -145,7 +145,7 @@ test("docs/reference says what the declarations say (node tools/generate-referen
   assert.deepEqual(stalePages(), [])
 })
 
-test("types", { timeout: 240_000 }, () => {
+test("types", { timeout: 900_000 }, () => {
   run("tsc", ["--noEmit"])
 })
 

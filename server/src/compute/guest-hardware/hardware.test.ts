@@ -203,7 +203,7 @@ test("numbers that nothing can be are told", () => {
 
 test("a flavor with more processors than any host has keeps nobody waiting", () => {
   const vcpus = 2_000_000_000
-  const begun = performance.now()
+  const begun = process.cpuUsage()
   checkHardware(flavor({}, vcpus), null)
   for (const specs of [
     { "hw:cpu_policy": "dedicated" },
@@ -214,7 +214,7 @@ test("a flavor with more processors than any host has keeps nobody waiting", () 
       message: "Invalid input for vcpus: no guest has 2000000000 processors.",
     })
   // It took a quarter of an hour, or the whole memory.
-  assert.ok(performance.now() - begun < 30_000)
+  assert.ok(process.cpuUsage(begun).user < 30_000_000)
 })
 
 /** With what must be there as well for a wish to mean something. */

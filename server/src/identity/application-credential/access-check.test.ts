@@ -29,10 +29,10 @@ test("a request passes when one rule names its service, method and path", () => 
 
 test("many wildcards and a long path take no long time", () => {
   const many = rule("compute", "GET", `/${"**a".repeat(12)}**b`)
-  const began = performance.now()
+  const began = process.cpuUsage()
   const request = { service: "compute", method: "GET", path: `/${"a".repeat(8_000)}` }
   assert.equal(admitsRequest([many], request), false)
   assert.equal(admitsRequest([many], { ...request, path: `${request.path}b/` }), true)
   // As a regular expression it takes years.
-  assert.ok(performance.now() - began < 10_000)
+  assert.ok(process.cpuUsage(began).user < 10_000_000)
 })

@@ -21,9 +21,9 @@ test("TOTP codes of RFC 6238", () => {
   assert.deepEqual(decodeBase32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"), secret)
   assert.deepEqual(decodeBase32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOI===== "), secret.subarray(0, 19))
   assert.equal(decodeBase32("not base32!"), null)
-  const began = performance.now()
+  const began = process.cpuUsage()
   assert.equal(decodeBase32(`${"=".repeat(100_000)}A`), null)
-  assert.ok(performance.now() - began < 2_000)
+  assert.ok(process.cpuUsage(began).user < 2_000_000)
 })
 
 // The example of AWS's own description of version 4.

@@ -59,8 +59,8 @@ test("each end learns of the other, and what is not known there is not sent", as
     assert.deepEqual(heard.at(-1), { hello, refusal: null })
     const told: string[] = []
     const serving = await bus.serve("t", async (method) => void told.push(method))
-    await hub.bus.call("t", "old", {}, { timeoutMs: 5_000 })
-    const young = hub.bus.call("t", "young", {}, { timeoutMs: 5_000 })
+    await hub.bus.call("t", "old", {}, { timeoutMs: 240_000 })
+    const young = hub.bus.call("t", "young", {}, { timeoutMs: 240_000 })
     if (isTold) await young
     else await assert.rejects(young)
     assert.deepEqual(told, isTold ? ["old", "young"] : ["old"])

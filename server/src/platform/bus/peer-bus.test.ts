@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { once } from "node:events"
 import { test } from "node:test"
 import { setTimeout as delay } from "node:timers/promises"
 import { eventually } from "../clock/clock.ts"
@@ -32,8 +33,7 @@ for (const [what, bytes] of Object.entries({
     const socket = await ends.connect()
     const closed = new Promise((resolve) => socket.once("close", resolve))
     socket.resume().write(bytes)
-    const late = delay(5_000, "late", { ref: false })
-    assert.notEqual(await Promise.race([closed, late]), "late")
+    await closed
   })
 }
 
@@ -88,16 +88,18 @@ test("a call that was given up makes room, though it is never answered", async (
   })
   const seen: string[] = []
   socket.on("data", (chunk) => void seen.push(String(chunk)))
-  await assert.rejects(call(5_000), { code: "bus.no_answer" })
-  assert.match(seen.join(""), /"handle"/)
+  const another = call(240_000).catch(() => {})
+  await eventually("another to be handed over", () => seen.join("").includes('"handle"'))
+  socket.destroy()
+  await another
 })
 
 test("what is said to an end that does not read is bounded", async () => {
   await using ends = await open()
   const socket = await ends.connect()
   const closed = new Promise((resolve) => socket.once("close", resolve))
-  socket.resume().write(asking(1, "subscribe", { topic: "t", handle: "a" }))
-  await delay(200)
+  socket.write(asking(1, "subscribe", { topic: "t", handle: "a" }))
+  await once(socket, "data")
   socket.pause()
   const text = "x".repeat(8_000_000)
   for (let at = 0; at < 20; at++) {
@@ -105,8 +107,7 @@ test("what is said to an end that does not read is bounded", async () => {
     await delay(10)
   }
   socket.resume()
-  const late = delay(5_000, "late", { ref: false })
-  assert.notEqual(await Promise.race([closed, late]), "late")
+  await closed
 })
 
 test("a call's answer is not lost by the bounds", async () => {
@@ -114,6 +115,6 @@ test("a call's answer is not lost by the bounds", async () => {
   const peer = new PeerBus(await ends.connect(), {})
   await ends.bus.serve("t", async (_method, args) => args)
   const long = "y".repeat(3_000_000)
-  assert.equal(await peer.call("t", "m", long, { timeoutMs: 10_000 }), long)
+  assert.equal(await peer.call("t", "m", long, { timeoutMs: 240_000 }), long)
   await peer[Symbol.asyncDispose]()
 })

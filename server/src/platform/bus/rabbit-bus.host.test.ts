@@ -69,7 +69,7 @@ describe("RabbitMQ", { skip: missing ?? false }, () => {
       handed.resolve()
       return await new Promise(() => {})
     })
-    const answer = asking.call("work.handover", "m", {}, { timeoutMs: 20_000 })
+    const answer = asking.call("work.handover", "m", {}, { timeoutMs: 240_000 })
     await handed.promise
     await using _served = await living.serve("work.handover", async () => "done by another")
     void dying[Symbol.asyncDispose]() // does not wait for the handler for ever; then its connection is cut
@@ -82,7 +82,7 @@ describe("RabbitMQ", { skip: missing ?? false }, () => {
     const heard: unknown[] = []
     await using _heard = await bus.subscribe("news.back", (message) => void heard.push(message))
     const soon = { timeoutMs: 2_000 }
-    assert.equal(await bus.call("host.back", "m", 1, soon), 1)
+    assert.equal(await bus.call("host.back", "m", 1, { timeoutMs: 240_000 }), 1)
     await rabbit.stop()
     const lost = await bus.call("host.back", "m", 2, soon).catch((error: unknown) => error)
     assert.ok(lost instanceof Fault && lost.kind === "unavailable")

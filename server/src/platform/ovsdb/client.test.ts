@@ -192,7 +192,7 @@ test("a client may be closed at any moment of its connecting", { skip }, async (
     const client = connect()
     for (let n = 0; n < ticks; n++) await new Promise((resolve) => setImmediate(resolve))
     const tooLong = new AbortController()
-    const late = systemClock.sleep(5_000, tooLong.signal).then(
+    const late = systemClock.sleep(240_000, tooLong.signal).then(
       () => "it hangs",
       () => "closed",
     )
@@ -208,10 +208,10 @@ test("of two sessions one holds the lock, and the other gets it after it", { ski
     await Promise.all([first.ready(), second.ready()])
     const order: string[] = []
     let waiting: Promise<void> | undefined
-    await first.withLock("writer", 5_000, async (assertLock) => {
+    await first.withLock("writer", 240_000, async (assertLock) => {
       await first.transact([assertLock])
       await assert.rejects(second.transact([assertLock]), /not owner/)
-      waiting = second.withLock("writer", 5_000, async (assertOwn) => {
+      waiting = second.withLock("writer", 240_000, async (assertOwn) => {
         await second.transact([assertOwn])
         order.push("second")
       })
@@ -223,7 +223,7 @@ test("of two sessions one holds the lock, and the other gets it after it", { ski
     })
     await waiting
     assert.deepEqual(order, ["first", "second"])
-    await second.withLock("writer", 5_000, async () => {
+    await second.withLock("writer", 240_000, async () => {
       const refused = first.withLock("writer", 50, async () => order.push("never"))
       await assert.rejects(refused, /another session/)
     })
