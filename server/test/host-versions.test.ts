@@ -33,7 +33,7 @@ async function shown(name: string): Promise<{ host: ShownHost; list: string; des
 /** As a host that says this of itself; null: it is of before there was a hello. */
 async function connect(name: string, hello: Hello | null): Promise<PeerBus> {
   using client = at.clientOf(await at.joinAs(name))
-  const socket = await client.openBus(AbortSignal.timeout(10_000))
+  const socket = await client.openBus(AbortSignal.timeout(240_000))
   const bus = new PeerBus(socket, hello === null ? {} : { hello })
   if (hello !== null) await bus.greet()
   return bus
@@ -41,7 +41,7 @@ async function connect(name: string, hello: Hello | null): Promise<PeerBus> {
 
 const { newest } = ownProgram().protocol
 const askHost = (host: string) =>
-  sendToAgent(at.cloud.cloud.platform, host, "vm.list", {}, { timeoutMs: 20_000 })
+  sendToAgent(at.cloud.cloud.platform, host, "vm.list", {}, { timeoutMs: 240_000 })
 
 test("the cloud's own host says which program it is", async () => {
   const { platform } = at.cloud.cloud
@@ -115,7 +115,7 @@ test("a host that is too far apart is refused, and everybody reads which one to 
   assert.match(list, /host5 +never seen, refused/)
   assert.match(described, /refused +The host runs 9\.0\.0/)
   // Its operator takes it back.
-  await using bus = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {})
+  await using bus = new PeerBus(await client.openBus(AbortSignal.timeout(240_000)), {})
   assert.deepEqual(await bus.greet(), ownHello())
   assert.equal((await shown("host5")).host.refusal, null)
 })

@@ -224,7 +224,7 @@ describe("whoever is at the door", () => {
     using client = clientOf(member)
     const told = ["doors", "hypervisor", "network", "region"]
     assert.deepEqual(Object.keys(await client.settings()).sort(), told)
-    const bus = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {})
+    const bus = new PeerBus(await client.openBus(AbortSignal.timeout(240_000)), {})
     const refused = { code: "host.member.may_not" }
     await assert.rejects(
       bus.serve("agent.host1", async () => 1),
@@ -234,7 +234,7 @@ describe("whoever is at the door", () => {
       bus.subscribe(agentReportTopic, () => {}),
       refused,
     )
-    await assert.rejects(bus.call("agent.host1", "vm.list", {}, { timeoutMs: 1_000 }), refused)
+    await assert.rejects(bus.call("agent.host1", "vm.list", {}, { timeoutMs: 240_000 }), refused)
     await assert.rejects(bus.cast("agent.host1", "vm.list", {}), refused)
     await assert.rejects(bus.publish("notifications.info", {}), refused)
     const at = new Date().toISOString()
@@ -252,7 +252,7 @@ describe("whoever is at the door", () => {
   test("reports what a host is, in bounds", async () => {
     const member = await joinAs("host16")
     using client = clientOf(member)
-    const bus = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {})
+    const bus = new PeerBus(await client.openBus(AbortSignal.timeout(240_000)), {})
     await using hypervisor = new FakeHypervisor({
       host: "host16",
       hostIp: member.address,
@@ -315,7 +315,7 @@ describe("whoever is at the door", () => {
   test("answers commands in their shape, in bounds, or has not answered", async () => {
     const member = await joinAs("host27")
     using client = clientOf(member)
-    const bus = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {})
+    const bus = new PeerBus(await client.openBus(AbortSignal.timeout(240_000)), {})
     const { platform } = cloud.cloud
     let answer: unknown
     await bus.serve("agent.host27", async () => {
@@ -327,7 +327,7 @@ describe("whoever is at the door", () => {
     const ask = async <M extends "vm.inspect" | "vm.list" | "vm.console_log">(method: M, said: unknown) => {
       answer = said
       // What is asked is nothing to the host, which answers what it likes.
-      return await sendToAgent(platform, "host27", method, {} as never, { timeoutMs: 20_000 })
+      return await sendToAgent(platform, "host27", method, {} as never, { timeoutMs: 240_000 })
     }
     const unusable = (why: RegExp) => ({ kind: "unavailable", code: "bus.answer_wrong", message: why })
     for (const [said, why] of [
@@ -354,17 +354,17 @@ describe("whoever is at the door", () => {
     const member = await joinAs("host12")
     using client = clientOf(member)
     let isLost = false
-    const first = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {
+    const first = new PeerBus(await client.openBus(AbortSignal.timeout(240_000)), {
       onLost: () => {
         isLost = true
       },
     })
     await first.serve("agent.host12", async () => "first")
-    const second = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {})
+    const second = new PeerBus(await client.openBus(AbortSignal.timeout(240_000)), {})
     await eventually("the first one to end", () => isLost)
     await second.serve("agent.host12", async () => "second")
     const { bus } = cloud.cloud.platform
-    assert.equal(await bus.call("agent.host12", "m", {}, { timeoutMs: 5_000 }), "second")
+    assert.equal(await bus.call("agent.host12", "m", {}, { timeoutMs: 240_000 }), "second")
     await second[Symbol.asyncDispose]()
   })
 })

@@ -153,7 +153,7 @@ describe("a host that joined", () => {
     const seen = (await serviceOf("host28"))?.updated_at
     for (const told of [server["OS-SRV-USG:launched_at"], server.updated, seen]) {
       const offMs = Date.parse(String(told).replace(/Z?$/, "Z")) - Date.now()
-      assert.ok(offMs < 60_000, `${told} is in the future`)
+      assert.ok(offMs < aheadMs / 2, `${told} is in the future`)
     }
     await agent.stop({ guests: "leave", graceMs: 0 })
     await eventually("the host to be down", async () => (await serviceOf("host28"))?.state === "down")
@@ -176,7 +176,7 @@ describe("a host that joined", () => {
     await assert.rejects(hosts().remove("host3"), { code: "host.member.not_found" })
     // Its next start ends at once, and says to whoever watches it that another one would as well.
     const up = [join(import.meta.dirname, "../src/cli.ts"), "up", "--data", join(scratch, "host3")]
-    const started = await promisify(execFile)(process.execPath, up, { timeout: 60_000 }).catch(
+    const started = await promisify(execFile)(process.execPath, up, { timeout: 240_000 }).catch(
       (error) => error,
     )
     assert.equal(started.code, 78)

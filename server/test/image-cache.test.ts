@@ -218,7 +218,7 @@ test("a command that comes late does nothing", async () => {
   assert.equal((await request("DELETE", `${cache}/${id}`)).status, 204)
   const [checksum, fence] = [await checksumOf(id), { generation: 1, fence: 9 }]
   const args = { imageId: id, checksum, diskFormat: "raw", ticket: "", fence }
-  const late = sendToAgent(cloud.platform, "host1", "image.cache", args, { timeoutMs: 5_000 })
+  const late = sendToAgent(cloud.platform, "host1", "image.cache", args, { timeoutMs: 240_000 })
   await assert.rejects(late, { code: "agent.fence.stale" })
   assert.deepEqual(await cachedIds(), [])
 })

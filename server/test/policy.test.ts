@@ -173,7 +173,7 @@ test("questions that cannot be answered say why", async () => {
 async function kumoi(...args: string[]): Promise<{ code: number; out: string }> {
   const cli = join(import.meta.dirname, "../src/cli.ts")
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [cli, ...args], { timeout: 60_000 })
+    const { stdout } = await promisify(execFile)(process.execPath, [cli, ...args], { timeout: 240_000 })
     return { code: 0, out: stdout }
   } catch (error) {
     const failed = error as { code: number; stdout: string; stderr: string }

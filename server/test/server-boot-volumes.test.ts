@@ -59,9 +59,7 @@ test("a volume is made from the image, booted from, and goes with the server", a
   assert.equal(detached.status, 400)
   assert.match(detached.body.badRequest.message, /Cannot detach a root device volume/)
   await remove(id)
-  await eventually("the root volume to be gone", async () => (await volumeNow(c, root)) === undefined, {
-    timeoutMs: 20_000,
-  })
+  await eventually("the root volume to be gone", async () => (await volumeNow(c, root)) === undefined)
   await volumeIs(c, data, "available")
 })
 

@@ -137,7 +137,7 @@ test("it is told to start none of them, whoever it says to be and whatever it as
       startRightsTopic,
       as,
       { serverIds, epochId: platform.epoch.id },
-      { timeoutMs: 10_000 },
+      { timeoutMs: 240_000 },
     )) as StartRights
   const ids = [gone, strange, newUuid()]
   for (const as of ["lost", "near", "host1", ""])
@@ -145,7 +145,7 @@ test("it is told to start none of them, whoever it says to be and whatever it as
   const many = Array.from({ length: startRightsMost + 1 }, newUuid)
   for (const wrong of [["x"], "all", null, many, [{ id: gone }]])
     await assert.rejects(ask(wrong), { kind: "invalid" })
-  await assert.rejects(own.call(agentTopic("near"), "vm.destroy", {}, { timeoutMs: 1_000 }), {
+  await assert.rejects(own.call(agentTopic("near"), "vm.destroy", {}, { timeoutMs: 240_000 }), {
     code: "host.member.may_not",
   })
   // One that nobody knows has no machines, and is no host for having asked.
@@ -154,7 +154,7 @@ test("it is told to start none of them, whoever it says to be and whatever it as
     startRightsTopic,
     "",
     { serverIds: ids, epochId: null },
-    { timeoutMs: 10_000 },
+    { timeoutMs: 240_000 },
   )
   assert.deepEqual(answer, { start: [], leave: ids })
   assert.deepEqual(
@@ -167,7 +167,7 @@ test("it is told to start none of them, whoever it says to be and whatever it as
 test("who asks too often is refused, as with reports", async () => {
   const own = busOfHost(platform.bus, "lost", "127.0.0.1")
   const flood = Array.from({ length: 700 }, () =>
-    own.call(startRightsTopic, "lost", { serverIds: [], epochId: null }, { timeoutMs: 30_000 }).then(
+    own.call(startRightsTopic, "lost", { serverIds: [], epochId: null }, { timeoutMs: 240_000 }).then(
       () => "answered",
       ({ code }) => code,
     ),

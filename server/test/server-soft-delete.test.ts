@@ -82,7 +82,7 @@ test("it goes when its while is over, with all that it had", async () => {
   await sql`update compute.server set soft_deleted_at = now() - interval '2 hours' where id = ${old}`.execute(
     db,
   )
-  const status = await reclaimServers(c.cloud.cloud.platform, AbortSignal.timeout(60_000))
+  const status = await reclaimServers(c.cloud.cloud.platform, AbortSignal.timeout(240_000))
   assert.deepEqual(status, { reclaimed: 1, failed: 0 })
   await c.isGone(old)
   assert.equal((await c.show(young)).status, "SOFT_DELETED")

@@ -282,7 +282,7 @@ test("data that were made in a task whose end did not reach the host go when it 
     .insertInto("block_storage.leftover")
     .values({ volume_id: id, host: host ?? "", backend: backend ?? "", generation })
     .execute()
-  const status = await removeLeftovers(c.cloud.cloud.platform, AbortSignal.timeout(10_000))
+  const status = await removeLeftovers(c.cloud.cloud.platform, AbortSignal.timeout(240_000))
   assert.deepEqual(status, { removed: 1, failed: 0 })
   assert.equal(await bytesOf(id), undefined)
 })
