@@ -65,7 +65,7 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
   }
   const ssh = async (server: string, ...command: string[]) => {
     try {
-      return (await cloud.inside("ssh", sshArgs(server, ...command), { timeoutMs: 30_000 })).stdout
+      return (await cloud.inside("ssh", sshArgs(server, ...command))).stdout
     } catch (error) {
       // What the guest's kernel says of it.
       const { output } = await admin.act(idOf(server), "os-getConsoleOutput", { length: 40 })
@@ -201,8 +201,7 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     // Whichever host is the gateway, that address is beyond it.
     const log = "/tmp/pings"
     const pinging = `sudo sh -c 'ping -i 0.2 ${cloudAddress} >${log} 2>&1 </dev/null &'`
-    const bySecond = async (command: string) =>
-      (await second().inside("ssh", sshArgs("vm3", command), { timeoutMs: 30_000 })).stdout
+    const bySecond = async (command: string) => (await second().inside("ssh", sshArgs("vm3", command))).stdout
     const numbersIn = (text: string) => [...text.matchAll(/seq=(\d+) /g)].map((m) => Number(m[1]))
     await bySecond(pinging)
     await eventually(

@@ -63,7 +63,7 @@ describe("hosts with bridges to physical networks", {
   const ssh = async (server: string, command: string) => {
     const args = ["-i", join(dir, "key"), ...sshOptions]
     const address = floating.get(server) ?? assert.fail(`${server} has no floating IP`)
-    return (await cloud.inside("ssh", [...args, `cirros@${address}`, command], { timeoutMs: 30_000 })).stdout
+    return (await cloud.inside("ssh", [...args, `cirros@${address}`, command])).stdout
   }
 
   test("a bridge that the machine has not, or a mapping that is none, is refused", async () => {

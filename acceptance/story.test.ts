@@ -21,9 +21,7 @@ describe("the story of a machine, by the stock client", {
       (await session.consoleOf(server)).includes(`ready: ${name}`),
     )
   const ssh = (...command: string[]) =>
-    cloud.inside("ssh", ["-i", keyFile(), ...sshOptions, `cirros@${address}`, ...command], {
-      timeoutMs: 30_000,
-    })
+    cloud.inside("ssh", ["-i", keyFile(), ...sshOptions, `cirros@${address}`, ...command])
 
   const isPort22Open = async () =>
     (await cloud.inside("nc", ["-z", "-w", "3", address, "22"], { isChecked: false })).exitCode === 0

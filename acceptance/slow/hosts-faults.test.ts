@@ -67,7 +67,7 @@ describe("faults of a joined host", { skip: isRoot ? false : "real networks need
       const address = await session.giveFloatingIp(id)
       const ssh = async (command: string) => {
         const args = ["-i", join(cloud.dataDir, "test-key"), ...sshOptions, `cirros@${address}`, command]
-        return (await cloud.inside("ssh", args, { timeoutMs: 30_000 })).stdout
+        return (await cloud.inside("ssh", args)).stdout
       }
       const pings = async () =>
         (await cloud.inside("ping", ["-c", "1", "-W", "2", address], { isChecked: false })).exitCode === 0

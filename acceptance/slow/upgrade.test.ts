@@ -59,7 +59,7 @@ describe("a rolling upgrade", { skip }, () => {
     })
   const ssh = async (address: string, command: string) => {
     const args = ["-i", keyFile(), ...sshOptions, `cirros@${address}`, command]
-    return (await cloud.inside("ssh", args, { timeoutMs: 30_000 })).stdout.trim()
+    return (await cloud.inside("ssh", args)).stdout.trim()
   }
   const bootOf = (address: string) => ssh(address, "cat /proc/sys/kernel/random/boot_id")
 
