@@ -225,7 +225,9 @@ function* product<T>(lists: readonly (readonly T[])[], at = 0): Generator<T[]> {
 
 function combine(search: Search, byAnchor: ReadonlyMap<string, Part[][]>): Candidate[] {
   const { question } = search
-  const candidates = new Map<string, Candidate>()
+  // Without trees and what they share each anchor has an answer of its own.
+  const mayRepeat = search.hasTrees || search.sharing.length > 0
+  const candidates = new Map<string | number, Candidate>()
   for (const lists of byAnchor.values()) {
     if (lists.length !== question.groups.length) continue
     for (const parts of product(lists)) {
@@ -234,7 +236,7 @@ function combine(search: Search, byAnchor: ReadonlyMap<string, Part[][]>): Candi
       const candidate = merge(search, parts)
       if (!candidate) continue
       if (!question.knowsTrees && usesTreeTwice(search, candidate)) continue
-      candidates.set(keyOf(candidate), candidate)
+      candidates.set(mayRepeat ? keyOf(candidate) : candidates.size, candidate)
       if (candidates.size >= candidatesMost) return [...candidates.values()]
     }
   }
