@@ -11,6 +11,7 @@ import type { HostsNetwork } from "../src/hosts.ts"
 import { type Cloud, startCloud } from "../src/main.ts"
 import { FakeNetworkDriver } from "../src/network/driver/fake/fake-driver.ts"
 import { syncOf } from "../src/network/sync/sync.ts"
+import type { Bus } from "../src/platform/bus/bus.ts"
 import { systemClock } from "../src/platform/clock/clock.ts"
 import { createLogger, silentLogger } from "../src/platform/log/log.ts"
 import { openTestDatabase, type TestDatabase } from "./database.ts"
@@ -33,6 +34,8 @@ export interface TestCloudOptions {
   metadata?: MetadataServer
   /** What the network's engine says of hosts; default: the network is simulated. */
   hostsNetwork?: HostsNetwork
+  /** Default: one within this process. It ends with the cloud. */
+  bus?: Bus
   /** Continue on this one's database and data directory, as after a restart. */
   continueFrom?: TestCloud
 }
@@ -116,6 +119,7 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
         ...(options.sharesVolumes ? [sharedVolumes(dataDir)] : []),
       ],
     },
+    ...(options.bus && { bus: options.bus }),
     guestImage: null,
     listen: { host: "127.0.0.1", port: 0 },
     hosts: {

@@ -6,15 +6,12 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
 import { promisify } from "node:util"
-import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
-import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import { imageTicket, imageTicketRefused } from "../src/image/index.ts"
+import { answerHost } from "../src/launch/host-answer.ts"
 import { doorImageStore } from "../src/launch/joined/door-image-store.ts"
 import { joinCloud } from "../src/launch/joined/join.ts"
-import { type MemberAgent, startMemberAgent } from "../src/launch/joined/member-agent.ts"
-import { type Membership, memberFiles } from "../src/launch/joined/membership.ts"
-import { type Clock, eventually, systemClock } from "../src/platform/clock/clock.ts"
-import { silentLogger } from "../src/platform/log/log.ts"
+import { memberFiles } from "../src/launch/joined/membership.ts"
+import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import type { TestCloud } from "./cloud.ts"
 import { freePort } from "./free-port.ts"
 import { anyHost, HostsCloud } from "./hosts-cloud.ts"
@@ -33,63 +30,9 @@ const hosts = () => at.hosts
 const joinAs: HostsCloud["joinAs"] = (name, token) => at.joinAs(name, token)
 const clientOf: HostsCloud["clientOf"] = (member) => at.clientOf(member)
 
-async function startHost(
-  name: string,
-  clock: Clock = systemClock,
-): Promise<{ membership: Membership; agent: MemberAgent; hypervisor: FakeHypervisor }> {
-  const membership = await joinAs(name)
-  const dataDir = join(scratch, name)
-  const hypervisor = new FakeHypervisor({
-    host: name,
-    hostIp: membership.address,
-    dir: join(dataDir, "agent/fake"),
-    clock,
-    capacity: { vcpus: 8, ramMib: 16_384, diskGib: 100 },
-  })
-  const agent = await startMemberAgent({
-    membership,
-    dataDir,
-    client: clientOf(membership),
-    parts: { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes: [] },
-    log: silentLogger,
-    clock,
-  })
-  return { membership, agent, hypervisor }
-}
-
-async function serviceOf(name: string): Promise<{ state: string; updated_at: string } | undefined> {
-  const token = await cloud.token()
-  const { body } = await cloud.request("GET", `/compute/v2.1/os-services?host=${name}`, { token })
-  return body.services[0]
-}
-
-async function createServerOn(host: string): Promise<string> {
-  const token = await cloud.token()
-  const { body, status } = await cloud.request("POST", "/compute/v2.1/servers", {
-    token,
-    headers: { "x-openstack-nova-api-version": "2.74" },
-    body: { server: { name: "far", flavorRef: "1", imageRef: await imageId(), networks: "none", host } },
-  })
-  assert.equal(status, 202, JSON.stringify(body))
-  return body.server.id
-}
-
-let image: string | undefined
-async function imageId(): Promise<string> {
-  if (image !== undefined) return image
-  const token = await cloud.token()
-  const made = await cloud.request("POST", "/image/v2/images", {
-    token,
-    body: { name: "small", disk_format: "raw", container_format: "bare" },
-  })
-  await cloud.request("PUT", `/image/v2/images/${made.body.id}/file`, {
-    token,
-    headers: { "content-type": "application/octet-stream" },
-    body: "x".repeat(1024),
-  })
-  image = String(made.body.id)
-  return image
-}
+const startHost: HostsCloud["startHost"] = (name, clock) => at.startHost(name, clock)
+const serviceOf: HostsCloud["serviceOf"] = (name) => at.serviceOf(name)
+const createServerOn: HostsCloud["createServerOn"] = (host) => at.createServerOn(host)
 
 async function serverOf(id: string): Promise<Record<string, unknown>> {
   const token = await cloud.token()
@@ -266,9 +209,21 @@ describe("a token", () => {
     }
     // Nothing was made of it.
     assert.ok(!existsSync(join(scratch, "misnamed")))
+    for (const name of ["host8", "host1"]) {
+      const asked = { action: "token", ...{ host: name, address: null, lastsMs: 1_000, isControl: false } }
+      await assert.rejects(answerHost(cloud.cloud, asked), { code: "host.name.taken" })
+    }
     // A refusal has not used the token; the key that a full disk left empty is made anew.
     writeFileSync(memberFiles(dataDir).keyFile, "")
     await joinCloud({ ...how, name: "host9" })
     await assert.rejects(hosts().remove("host1"), { code: "host.member.not_joined" })
   })
+})
+
+test("a reason for which a host is disabled is one line, as long as the API's", async () => {
+  const disable = (reason: string) => answerHost(cloud.cloud, { action: "disable", host: "host1", reason })
+  for (const reason of ["a".repeat(256), "one\ntwo"])
+    await assert.rejects(disable(reason), { code: "cli.option.invalid", message: /^--reason: .* 255 / })
+  await disable("a".repeat(255))
+  await answerHost(cloud.cloud, { action: "enable", host: "host1" })
 })

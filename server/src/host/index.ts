@@ -10,6 +10,7 @@ export {
   hostAddressLocal,
   hostAddressTaken,
   hostMissing,
+  hostNameTaken,
   hostNotJoined,
 } from "./faults.ts"
 export { admitOwnHost } from "./member/join.ts"

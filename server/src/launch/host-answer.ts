@@ -12,7 +12,7 @@ import {
   selectProjectLoads,
   setHostDisabled,
 } from "../compute/index.ts"
-import { hostMissing } from "../host/index.ts"
+import { hostMissing, hostNameTaken } from "../host/index.ts"
 import type { CloudHosts } from "../hosts.ts"
 import { findProject } from "../identity/index.ts"
 import type { Cloud } from "../main.ts"
@@ -105,6 +105,10 @@ export async function answerHost({ platform, hosts }: Cloud, question: unknown):
       return { host, projects: (await selectProjectLoads(platform.db, host.name)).map(projectRoom) }
     }
     case "disable":
+      if (!isReason(asked.reason)) {
+        const text = `--reason: use one line of at most ${reasonMost} characters.`
+        throw new Fault("invalid", "cli.option.invalid", text)
+      }
       if (!(await setHostDisabled(platform, asked.host, asked.reason))) throw hostMissing(asked.host)
       return { done: `No new server comes to ${asked.host}; those on it stay.` }
     case "enable":
@@ -126,17 +130,15 @@ export async function answerHost({ platform, hosts }: Cloud, question: unknown):
   }
 }
 
+/** As the API has it. */
+const reasonMost = 255
+const isReason = (text: string) => text.length <= reasonMost && !/\p{Cc}/u.test(text)
+
 async function makeToken(
   platform: Platform,
   hosts: CloudHosts,
   asked: Extract<HostQuestion, { action: "token" }>,
 ): Promise<HostAnswer> {
-  if (isLoopback(hosts.address)) {
-    const text =
-      `This cloud listens at ${hosts.address}, where no other machine reaches it. ` +
-      "Start it with an address that they reach: ./kumoi up --listen ADDRESS"
-    throw new Fault("precondition", "cli.not_reachable", text)
-  }
   if (asked.host !== null && !isHostName(asked.host))
     throw new Fault("invalid", "cli.option.invalid", `--name ${asked.host}: ${hostNameWords}`)
   const address = asked.address === null ? null : addressOfEnd(asked.address)
@@ -145,9 +147,21 @@ async function makeToken(
     throw new Fault("invalid", "cli.option.invalid", text)
   }
   const { host, lastsMs, isControl } = asked
+  if (host !== null && (await isHost(platform, hosts, host))) throw hostNameTaken(host)
+  if (isLoopback(hosts.address)) {
+    const text =
+      `This cloud listens at ${hosts.address}, where no other machine reaches it. ` +
+      "Start it with an address that they reach: ./kumoi up --listen ADDRESS"
+    throw new Fault("precondition", "cli.not_reachable", text)
+  }
   const { url, token, expiresAt } = await hosts.token({ hostName: host, address, lastsMs, isControl })
   if (isControl) await (await import("./control-host/own-membership.ts")).ensureOwnMembership(platform, hosts)
   return { token: { url, token, expiresAt: expiresAt.toISOString(), host, address, isControl } }
+}
+
+/** Whether nobody else may join under the name. */
+async function isHost(platform: Platform, hosts: CloudHosts, name: string): Promise<boolean> {
+  return name === platform.config.host || (await hosts.members()).some((member) => member.name === name)
 }
 
 /** Those that report, and those that joined and have not yet. */

@@ -112,9 +112,22 @@ Machines that no server of the database accounts for, as after a backup was rest
 const timeoutMs = 600_000
 const hourMs = 3_600_000
 
+/** What stands behind each of the actions. */
+const wordsBehind: Readonly<Record<string, string>> = {
+  ...{
+    token: "",
+    join: "URL TOKEN (both as host token printed them)",
+    list: "",
+    describe: "HOST",
+    disable: "HOST",
+    enable: "HOST",
+  },
+  ...{ drain: "HOST", evacuate: "HOST", "bridge-mappings": "NET:BRIDGE,...", gateway: "HOST on|off" },
+  ...{ remove: "HOST", unknown: "[HOST]", adopt: "ID", discard: "ID ..." },
+}
+
 const about = {
-  usage:
-    "host token|join|list|describe|disable|enable|drain|evacuate|bridge-mappings|gateway|remove|unknown|adopt|discard [WORDS] [options]",
+  usage: `host ${Object.keys(wordsBehind).join("|")} [WORDS] [options]`,
   what,
   specs,
   takesWords: true,
@@ -123,12 +136,6 @@ const about = {
 export const host = command(about, async (options, args) => {
   const [action = "", ...words] = options.positionals
   if (action === "join" && words.length === 2) return await join(options, words, args)
-  if (action === "join") {
-    process.stderr.write(
-      "kumoi: host join needs an address and a token, as ./kumoi host token printed them on the cloud's first host: ./kumoi host join URL TOKEN\n",
-    )
-    return 2
-  }
   const [first] = words
   if (action === "drain" && first !== undefined && words.length === 1) {
     const atOnce = numberOption(options, "at-once", { min: 1, max: 10 }) ?? 2
@@ -143,10 +150,7 @@ export const host = command(about, async (options, args) => {
     return await evacuate(options, { host: first, atOnce })
   }
   const questions = questionsOf(options, action, words)
-  if (questions === null) {
-    process.stderr.write(`kumoi: that is no way to use host; see ./kumoi host --help\n`)
-    return 2
-  }
+  if (questions === null) throw misuse(action, words)
   if (action === "discard" && !options.flag("yes")) {
     process.stderr.write(`kumoi: this deletes the disks of ${words.join(", ")} for good; say --yes.\n`)
     return 2
@@ -161,6 +165,16 @@ export const host = command(about, async (options, args) => {
   }
   return 0
 })
+
+function misuse(action: string, words: readonly string[]): Fault {
+  const wanted = wordsBehind[action]
+  const all = `use one of ${Object.keys(wordsBehind).join(", ")}`
+  const given = ["host", action, ...words].join(" ").trim()
+  const right =
+    wanted === "" ? `./kumoi host ${action}, with no word behind it` : `./kumoi host ${action} ${wanted}`
+  const text = `${given}: ${wanted === undefined ? all : `use ${right}`}; see ./kumoi host --help.`
+  return new Fault("invalid", "cli.words.invalid", text)
+}
 
 /** Joins, and starts what joined. */
 async function join(options: ParsedOptions, words: readonly string[], args: string[]): Promise<number> {

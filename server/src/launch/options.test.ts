@@ -23,3 +23,18 @@ test("a number of simulated hosts that is none says which are", async () => {
   }
   await assert.rejects(fleet(["remove", "0", ...nowhere]), /fleet remove 0: use a whole number from 1 to /)
 })
+
+test("words that are none of host's, too few or too many say which would be right", async () => {
+  const wrong: [words: string[], message: RegExp][] = [
+    [[], /^host: use one of token, join, list, /],
+    [["fly"], /^host fly: use one of token, join, list, /],
+    [["join", "https://10.0.0.1:5443"], /use \.\/kumoi host join URL TOKEN /],
+    [["list", "host2"], /^host list host2: use \.\/kumoi host list, with no word behind it;/],
+    [["describe"], /^host describe: use \.\/kumoi host describe HOST;/],
+    [["drain", "host2", "host3"], /^host drain host2 host3: use \.\/kumoi host drain HOST;/],
+    [["gateway", "host2", "maybe"], /^host gateway host2 maybe: use \.\/kumoi host gateway HOST on\|off;/],
+    [["discard"], /^host discard: use \.\/kumoi host discard ID \.\.\.;/],
+  ]
+  for (const [words, message] of wrong)
+    await assert.rejects(host([...words, ...nowhere]), { code: "cli.words.invalid", message })
+})
