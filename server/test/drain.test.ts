@@ -2,6 +2,7 @@
 // command asks the running cloud.
 import assert from "node:assert/strict"
 import { after, afterEach, before, test } from "node:test"
+import { sql } from "kysely"
 import { setHostDisabled } from "../src/compute/index.ts"
 import { answerHost, type HostAnswer } from "../src/launch/host-answer.ts"
 import { answerMove, type MoveAnswers } from "../src/launch/move-answer.ts"
@@ -217,6 +218,14 @@ test("one server goes by its name, where it is told to; what is asked in a wrong
   const invalid = (message: RegExp) => ({ code: "cli.option.invalid", message })
   await assert.rejects(move(id, { to: otherHost }), invalid(/there already/))
   await assert.rejects(move(id, { to: "nowhere" }), invalid(/no such host/))
+  await setHostDisabled(platform, ownHost, "")
+  await assert.rejects(move(id, { to: ownHost }), invalid(/it is disabled.*host enable host1/))
+  await setHostDisabled(platform, ownHost, null)
+  const forceDown = (isDown: boolean) =>
+    sql`update compute.host set is_forced_down = ${isDown} where name = ${ownHost}`.execute(platform.db)
+  await forceDown(true)
+  await assert.rejects(move(id, { to: ownHost }), invalid(/it is down/))
+  await forceDown(false)
   await assert.rejects(move("twin"), invalid(new RegExp(`(${one}|${other}), (${one}|${other})`)))
   await assert.rejects(move("nobody"), { kind: "not_found" })
   await assert.rejects(drainHost(partsTo([]), { host: "nowhere", atOnce: 1, mayStop: false }), {

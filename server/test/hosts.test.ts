@@ -108,6 +108,8 @@ describe("a host that joined", () => {
     const id = await createServerOn("host3")
     await eventually("the server", async () => (await serverOf(id)).status === "ACTIVE")
     await assert.rejects(hosts().remove("host3"), { code: "compute.host.has_servers" })
+    const asked = { action: "remove", host: "host3" }
+    await assert.rejects(answerHost(cloud.cloud, asked), /has servers.*host drain host3/)
     assert.equal((await serviceOf("host3"))?.state, "up")
     await cloud.request("DELETE", `/compute/v2.1/servers/${id}`, { token: await cloud.token() })
     await eventually("the server to be gone", async () => (await serverOf(id)) === undefined)

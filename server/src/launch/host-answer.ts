@@ -7,6 +7,7 @@ import {
   type HostFacts,
   type HostFindings,
   type HostLoad,
+  hostHasServers,
   listUnknownMachines,
   selectHostFacts,
   selectProjectLoads,
@@ -117,7 +118,9 @@ export async function answerHost({ platform, hosts }: Cloud, question: unknown):
     case "gateway":
       return { done: gatewayWords(await hosts.setGateway(asked.host, asked)) }
     case "remove":
-      await hosts.remove(asked.host)
+      await hosts.remove(asked.host).catch((error: unknown) => {
+        throw hostHasServers.is(error) ? serversFirst(asked.host) : error
+      })
       return { done: `${asked.host} is no host of this cloud any more.` }
     case "unknown": {
       const hosts = await listUnknownMachines(platform, asked.host)
@@ -128,6 +131,11 @@ export async function answerHost({ platform, hosts }: Cloud, question: unknown):
     case "discard":
       return { discarded: shown(await discardUnknownMachine(platform, asked.id)) }
   }
+}
+
+function serversFirst(host: string): Fault {
+  const text = `${host} has servers. They go first: ./kumoi host drain ${host}`
+  return new Fault("conflict", "cli.host.has_servers", text)
 }
 
 /** As the API has it. */

@@ -147,7 +147,11 @@ async function begin(platform: Platform, { server, way, host }: MoveQuestions["b
   if (host !== null) {
     const { host: own } = await findOne(platform, server)
     if (host === own) throw optionWrong(`--host ${host}: the server is there already.`)
-    if (!(await hostFacts(platform, host))) throw optionWrong(`--host ${host}: there is no such host.`)
+    const found = await hostFacts(platform, host)
+    if (!found) throw optionWrong(`--host ${host}: there is no such host.`)
+    if (!found.isUp) throw optionWrong(`--host ${host}: it is down.`)
+    if (found.host.isDisabled)
+      throw optionWrong(`--host ${host}: it is disabled. To let servers come: ./kumoi host enable ${host}`)
   }
   return await beginMove(platform, { serverId: server, way, host })
 }
