@@ -10,12 +10,14 @@ import { exec } from "../../exec/exec.ts"
 
 export interface TestRabbit extends AsyncDisposable {
   readonly url: string
-  /**
-   * Ends the broker; its data stay. Not by SIGKILL: RabbitMQ 3.10 on a single node, killed within seconds of a quorum
-   * queue's first declaration, never elects that queue's leader again.
-   */
+  /** Ends the broker; its data stay. */
   stop(): Promise<void>
-  /** Starts it again after `stop`. */
+  /**
+   * By SIGKILL. RabbitMQ 3.10 on a single node, killed within seconds of a quorum queue's first declaration, may never
+   * elect that queue's leader again: `stop` and `restart` before it keep what was declared.
+   */
+  kill(): Promise<void>
+  /** Starts it again after `stop` or `kill`. */
   restart(): Promise<void>
   /** As when it is out of memory: it takes what publishers send and neither reads nor confirms it. Until false. */
   holdPublishers(isHeld: boolean): Promise<void>
@@ -100,6 +102,7 @@ export async function startTestRabbit(): Promise<TestRabbit> {
   return {
     url,
     stop: () => endProgram(broker, "SIGTERM"),
+    kill: () => endProgram(broker, "SIGKILL"),
     async restart() {
       broker = await start()
     },
