@@ -11,7 +11,7 @@ const launcher = join(import.meta.dirname, "../../../kumoi")
 
 test("an option that Node refuses is named; it is not said that there is no Node", async () => {
   const env = { PATH: process.env.PATH, NODE_OPTIONS: "--no-such-flag" }
-  const { stderr, exitCode } = await exec(launcher, ["--help"], { env, okCodes: [1] })
+  const { stderr, exitCode } = await exec(launcher, ["--help"], { env, okCodes: [1], timeoutMs: 240_000 })
   assert.equal(exitCode, 1)
   assert.match(stderr, /does not start with NODE_OPTIONS=--no-such-flag/)
   assert.match(stderr, /not allowed in NODE_OPTIONS/)
@@ -23,7 +23,11 @@ const cli = join(import.meta.dirname, "../cli.ts")
 async function kumoi(dataDir: string, ...args: string[]) {
   const all = ["--disable-warning=ExperimentalWarning", cli, ...args]
   const env = { PATH: process.env.PATH, KUMOI_DATA: dataDir }
-  const { exitCode, stderr } = await exec(process.execPath, all, { env, okCodes: [0, 1, 2, 3, 4] })
+  const { exitCode, stderr } = await exec(process.execPath, all, {
+    env,
+    okCodes: [0, 1, 2, 3, 4],
+    timeoutMs: 240_000,
+  })
   assert.doesNotMatch(stderr, /^\s+at /m, `${args.join(" ")}: a sentence and no stack trace`)
   return { exitCode, stderr }
 }
