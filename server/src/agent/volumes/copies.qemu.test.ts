@@ -292,7 +292,9 @@ test("a volume that is reverted has the other's data, and zeros beyond", async (
   const extend = { volumeId: disk.name, backend, sizeBytes: 96 * mib, fence }
   await subject.agent.handle("volume.extend", extend)
   const guest = await guests.share(disk)
-  await guests.tell(guest, disk.name, "yes new | dd of=/dev/$d bs=1M count=80 conv=fsync 2>/dev/null")
+  // At its beginning, and beyond what the other has.
+  const write = "yes new | dd of=/dev/$d bs=64k count=4 conv=fsync"
+  await guests.tell(guest, disk.name, `(${write}; ${write} seek=1100) 2>/dev/null`)
   const revert = { volumeId: disk.name, backend, fromVolumeId: kept, fence }
   await assert.rejects(
     subject.agent.handle("volume.revert", revert),

@@ -124,7 +124,7 @@ test("what a guest writes is noise on the disk, and is there after a plug, a sta
   const disk = await makeEncrypted()
   const first = await guests.share(disk)
   assert.equal(await sectorsIn(first, disk), (64 * mib - headerBytes) / sectorBytes)
-  const text = await write(first, disk, 100_000, 250_000)
+  const text = await write(first, disk, 100_000, 120_000)
   const onDisk = readFileSync(fileOf(disk))
   assert.equal(onDisk.length, 64 * mib)
   assert.equal(onDisk.subarray(0, 4).toString(), "LUKS")
@@ -193,7 +193,7 @@ test("an encrypted volume has an image's data, its copy the same key, and both c
 test("it moves while its guest is off, and a start without its key fails and says so", async () => {
   const disk = await makeEncrypted()
   const guest = await guests.boot([disk])
-  const text = await write(guest, disk, 1, 50_000)
+  const text = await write(guest, disk, 1, 20_000)
   const volumeId = disk.name
   const move = { volumeId, fromBackend: "file", backend: "other", fence }
   await assert.rejects(subject.agent.handle("volume.move", move), { code: "agent.volume.move_encrypted" })
@@ -220,7 +220,7 @@ test("it moves while its guest is off, and a start without its key fails and say
 test("a backup of it has nothing in clear, and is of use where the key is given with it", async () => {
   const disk = await makeEncrypted()
   const guest = await guests.share(disk)
-  const text = await write(guest, disk, 100_000, 200_000)
+  const text = await write(guest, disk, 100_000, 120_000)
   const dataId = newUuid()
   const how = { backend, dataId, ticket: "t", fence }
   await subject.agent.handle("volume.backup", { volumeId: disk.name, chunkBytes: mib, ...how })

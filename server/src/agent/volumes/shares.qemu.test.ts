@@ -61,10 +61,10 @@ describe("a directory that two hosts mount", { skip: isRoot ? false : "a mount n
 
   test("what a guest of one host flushed a guest of the other reads, and never both have it open", async () => {
     const [a, b] = [await one.boot(), await two.boot()]
-    const disk = await one.makeVolume()
+    const disk = await one.makeVolume(8 * mib)
     const volumeId = disk.name
     await one.plug(a, disk)
-    const write = "dd if=/dev/urandom of=/dev/$d bs=1M count=16 conv=fsync 2>/dev/null; md5sum /dev/$d"
+    const write = "dd if=/dev/urandom of=/dev/$d bs=1M count=2 conv=fsync 2>/dev/null; md5sum /dev/$d"
     const [sum = ""] = (await one.tell(a, volumeId, `{ ${write}; }`)).split(" ")
     assert.equal(sum, md5(dataOf(volumeId)))
     // Even if the cloud were wrong about who has it.
@@ -89,7 +89,7 @@ describe("a directory that two hosts mount", { skip: isRoot ? false : "a mount n
     assert.equal(await two.tell(b, volumeId, "cat /sys/block/$d/size"), String((96 * mib) / 512))
     await two.unplug(b, disk)
     await one.plug(a, { ...disk, sizeBytes: 96 * mib })
-    const half = "dd if=/dev/$d bs=1M count=64 2>/dev/null | md5sum"
-    assert.equal((await one.tell(a, volumeId, `{ ${half}; }`)).split(" ")[0], changed)
+    const before = "dd if=/dev/$d bs=1M count=8 2>/dev/null | md5sum"
+    assert.equal((await one.tell(a, volumeId, `{ ${before}; }`)).split(" ")[0], changed)
   })
 })

@@ -67,8 +67,8 @@ test("what one guest wrote and let go of, another reads; a killed QEMU loses not
     [statSync(guests.dataOf(volumeId)).uid, statSync(guests.dataOf(volumeId)).mode & 0o777],
     [process.getuid?.(), 0o600],
   )
-  const text = lines(100_000, 250_000)
-  await write(first, volumeId, 100_000, 250_000)
+  const text = lines(100_000, 120_000)
+  await write(first, volumeId, 100_000, 120_000)
   assert.equal(await guests.tell(first, volumeId, "cat /sys/block/$d/size"), String((64 * mib) / 512))
   await guests.unplug(first, disk)
   await guests.unplug(first, disk)
@@ -81,8 +81,8 @@ test("what one guest wrote and let go of, another reads; a killed QEMU loses not
     guests.plug(first, disk),
     (error) => error instanceof Fault && error.code === "agent.volume.in_use",
   )
-  const again = lines(300_000, 450_000)
-  await write(second, volumeId, 300_000, 450_000)
+  const again = lines(300_000, 320_000)
+  await write(second, volumeId, 300_000, 320_000)
   const pid = await subject.hypervisor.processId({ serverId: second.serverId, driver: "qemu" })
   process.kill(pid, "SIGKILL")
   await eventually("the death to be seen", async () => {
@@ -132,10 +132,10 @@ test("two guests have a shared volume at once, and each reads what the other has
   const inUse = (error: unknown) => error instanceof Fault && error.code === "agent.volume.in_use"
   await assert.rejects(guests.plug(second, alone), inUse)
   await guests.plug(second, disk)
-  const [one, two] = [lines(100_000, 250_000), lines(300_000, 450_000)]
-  await write(first, volumeId, 100_000, 250_000)
+  const [one, two] = [lines(100_000, 120_000), lines(300_000, 320_000)]
+  await write(first, volumeId, 100_000, 120_000)
   assert.equal(await sumIn(second, volumeId, one.length), md5(one))
-  await write(second, volumeId, 300_000, 450_000)
+  await write(second, volumeId, 300_000, 320_000)
   // What a guest keeps in its own memory is its own affair.
   await guests.tell(first, volumeId, "echo 3 > /proc/sys/vm/drop_caches")
   assert.equal(await sumIn(first, volumeId, two.length), md5(two))
