@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, afterEach, before, test } from "node:test"
-import { systemClock } from "../../platform/clock/clock.ts"
+import { eventually, systemClock } from "../../platform/clock/clock.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { silentLogger } from "../../platform/log/log.ts"
 import type { DiskSpec } from "../protocol.ts"
@@ -53,16 +53,22 @@ async function secondsToWrite(guest: Guest, { name }: DiskSpec): Promise<number>
   return (to ?? Number.NaN) - (from ?? Number.NaN)
 }
 
+/** Sooner or later also on a machine where others are at work: with the limits it never is. */
+async function isMuchFasterThan(seconds: number, guest: Guest, disk: DiskSpec): Promise<void> {
+  await eventually(`${disk.name} to be written in much less than ${seconds} s`, async () => {
+    return seconds > 1.5 * (await secondsToWrite(guest, disk))
+  })
+}
+
 test("a guest writes no faster than its volume's limits, plugged, suspended, started again; others do", async () => {
   const free = await guests.makeVolume()
   const held = { ...(await guests.makeVolume()), ioLimits: { total_bytes_sec: perSecond } }
   const guest = await guests.boot([free])
   const { serverId } = guest
-  const withoutLimits = await secondsToWrite(guest, free)
   for (const _ of [1, 2]) await guests.plug(guest, held)
   const plugged = await secondsToWrite(guest, held)
   assert.ok(plugged > leastSeconds, `${plugged} s when it was plugged`)
-  assert.ok(plugged > 1.5 * withoutLimits, `${plugged} s with limits, ${withoutLimits} s without`)
+  await isMuchFasterThan(plugged, guest, free)
   // It grows below its limits, and the guest sees it.
   const extend = { volumeId: held.name, backend: "file", sizeBytes: 96 * mib, fence }
   await subject.agent.handle("volume.extend", extend)
@@ -83,8 +89,7 @@ test("a guest writes no faster than its volume's limits, plugged, suspended, sta
   await guests.unplug(guest, held)
   const { ioLimits: _none, ...unheld } = held
   await guests.plug(guest, unheld)
-  const later = await secondsToWrite(guest, unheld)
-  assert.ok(started > 1.5 * later, `${started} s with limits, ${later} s without`)
+  await isMuchFasterThan(started, guest, unheld)
 })
 
 test("a copy is not held to the limits of the guest that has the volume", async () => {
