@@ -18,14 +18,20 @@ export const systemClock: Clock = {
 /** How long a test waits for what must come: only ends what would never, so a busy machine must not reach it. */
 const patienceMs = 240_000
 
-/** Waits until `condition` gives something truthy; throws with `what` after `timeoutMs`, which a program names. */
+/** To look takes a machine's time from what is waited for: a tenth more than it takes may pass until it is seen. */
+const lookEveryMs = { least: 20, most: 100 }
+
+/**
+ * Waits until `condition` gives something truthy; throws with `what` after `timeoutMs`, which a program names. Without
+ * `intervalMs` it looks less and less often.
+ */
 export async function eventually<T>(
   what: string,
   condition: () => Promise<T | false | null | undefined> | T | false | null | undefined,
   options: { timeoutMs?: number; intervalMs?: number; signal?: AbortSignal } = {},
 ): Promise<T> {
-  const { timeoutMs = patienceMs, intervalMs = 20, signal } = options
-  const end = performance.now() + timeoutMs
+  const { timeoutMs = patienceMs, intervalMs, signal } = options
+  const beginning = performance.now()
   let last: unknown
   for (;;) {
     try {
@@ -36,7 +42,9 @@ export async function eventually<T>(
       last = error
     }
     signal?.throwIfAborted()
-    if (performance.now() > end) throw new Error(`waited ${timeoutMs} ms for ${what}`, { cause: last })
-    await delay(intervalMs)
+    const waitedMs = performance.now() - beginning
+    if (waitedMs > timeoutMs) throw new Error(`waited ${timeoutMs} ms for ${what}`, { cause: last })
+    const { least, most } = lookEveryMs
+    await delay(intervalMs ?? Math.min(most, Math.max(least, waitedMs / 10)))
   }
 }
