@@ -54,7 +54,7 @@ function changedRecords(change: NetworkChange, index: HaveIndex, planner: Planne
     const network = networks.get(port.networkId)
     if (!network || !isTold.has(port.id)) continue
     const [, ...names] = namesOfPort(port, network)
-    kept.set(port.id, new Set(names))
+    kept.set(port.id, new Set(names.map((name) => `${network.id} ${name}`)))
     const ips = port.fixedIps.map((fixed) => fixed.ipAddress).join(" ")
     if (port.holdsName) for (const name of names) of(network.id).set.set(name, ips)
   }
@@ -62,7 +62,7 @@ function changedRecords(change: NetworkChange, index: HaveIndex, planner: Planne
     const existing = index.get({ table: "Logical_Switch_Port", id: portId })
     const [networkId = "", ...names] = existing ? namesOf(existing) : []
     for (const name of names) {
-      if (kept.get(portId)?.has(name)) continue
+      if (kept.get(portId)?.has(`${networkId} ${name}`)) continue
       const heirs = [...index.portsNamed(networkId, name)].filter((id) => !isTold.has(id))
       for (const id of heirs) planner.followPort(id)
       if (heirs.length === 0) of(networkId).away.add(name)
