@@ -128,6 +128,7 @@ function portOf(n: number, change: Partial<WantPort> = {}): WantPort {
     dnsName: null,
     holdsName: true,
     virtual: null,
+    qos: null,
     ...change,
   }
 }

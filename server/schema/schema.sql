@@ -1864,6 +1864,7 @@ create table network.floating_ip (
   generation bigint default 1 not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  qos_policy_id uuid,
   constraint floating_ip_pkey PRIMARY KEY (id),
   constraint floating_ip_address UNIQUE (floating_network_id, address),
   constraint floating_ip_floating_port_id_key UNIQUE (floating_port_id),
@@ -1871,6 +1872,7 @@ create table network.floating_ip (
   constraint floating_ip_fixed_port_id_fkey FOREIGN KEY (fixed_port_id) REFERENCES network.port(id),
   constraint floating_ip_floating_network_id_fkey FOREIGN KEY (floating_network_id) REFERENCES network.network(id),
   constraint floating_ip_floating_port_id_fkey FOREIGN KEY (floating_port_id) REFERENCES network.port(id),
+  constraint floating_ip_qos_policy_id_fkey FOREIGN KEY (qos_policy_id) REFERENCES network.qos_policy(id),
   constraint floating_ip_router_id_fkey FOREIGN KEY (router_id) REFERENCES network.router(id),
   constraint floating_ip_check CHECK (((fixed_port_id IS NULL) = (fixed_ip_address IS NULL))),
   constraint floating_ip_status_check CHECK ((status = ANY (ARRAY['ACTIVE'::text, 'DOWN'::text, 'ERROR'::text])))
@@ -1879,6 +1881,7 @@ CREATE INDEX floating_ip_by_address ON network.floating_ip USING btree (address)
 CREATE INDEX floating_ip_by_creation ON network.floating_ip USING btree (created_at, id);
 CREATE INDEX floating_ip_by_fixed_address ON network.floating_ip USING btree (fixed_ip_address);
 CREATE INDEX floating_ip_by_port ON network.floating_ip USING btree (fixed_port_id) WHERE (fixed_port_id IS NOT NULL);
+CREATE INDEX floating_ip_by_qos_policy ON network.floating_ip USING btree (qos_policy_id) WHERE (qos_policy_id IS NOT NULL);
 CREATE INDEX floating_ip_by_router ON network.floating_ip USING btree (router_id) WHERE (router_id IS NOT NULL);
 CREATE INDEX floating_ip_list ON network.floating_ip USING btree (project_id, created_at, id);
 
@@ -1928,7 +1931,9 @@ create table network.network (
   generation bigint default 1 not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  qos_policy_id uuid,
   constraint network_pkey PRIMARY KEY (id),
+  constraint network_qos_policy_id_fkey FOREIGN KEY (qos_policy_id) REFERENCES network.qos_policy(id),
   constraint network_check CHECK (((provider_type = 'geneve'::text) = (physical_network IS NULL))),
   constraint network_check1 CHECK (((provider_type = 'flat'::text) = (segmentation_id IS NULL))),
   constraint network_provider_type_check CHECK ((provider_type = ANY (ARRAY['geneve'::text, 'flat'::text, 'vlan'::text]))),
@@ -1936,6 +1941,7 @@ create table network.network (
 );
 CREATE INDEX network_by_creation ON network.network USING btree (created_at, id);
 CREATE INDEX network_by_name ON network.network USING btree (name, project_id);
+CREATE INDEX network_by_qos_policy ON network.network USING btree (qos_policy_id) WHERE (qos_policy_id IS NOT NULL);
 CREATE INDEX network_by_segment ON network.network USING btree (segmentation_id);
 CREATE INDEX network_external ON network.network USING btree (created_at, id) WHERE is_external;
 CREATE UNIQUE INDEX network_flat ON network.network USING btree (physical_network) WHERE (provider_type = 'flat'::text);
@@ -1972,9 +1978,11 @@ create table network.port (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   server_id uuid,
+  qos_policy_id uuid,
   constraint port_pkey PRIMARY KEY (id),
   constraint port_mac_address UNIQUE (network_id, mac_address),
   constraint port_network_id_fkey FOREIGN KEY (network_id) REFERENCES network.network(id),
+  constraint port_qos_policy_id_fkey FOREIGN KEY (qos_policy_id) REFERENCES network.qos_policy(id),
   constraint port_bound_with_index CHECK (((server_id IS NULL) = (server_interface_index IS NULL))),
   constraint port_status_check CHECK ((status = ANY (ARRAY['ACTIVE'::text, 'DOWN'::text, 'BUILD'::text, 'ERROR'::text, 'N/A'::text])))
 );
@@ -1987,6 +1995,7 @@ CREATE INDEX port_by_mac_address ON network.port USING btree (mac_address);
 CREATE INDEX port_by_name ON network.port USING btree (name, project_id);
 CREATE INDEX port_by_network ON network.port USING btree (network_id, device_owner);
 CREATE INDEX port_by_owner ON network.port USING btree (network_id, project_id);
+CREATE INDEX port_by_qos_policy ON network.port USING btree (qos_policy_id) WHERE (qos_policy_id IS NOT NULL);
 CREATE INDEX port_list ON network.port USING btree (project_id, created_at, id);
 CREATE UNIQUE INDEX port_of_server_interface ON network.port USING btree (server_id, server_interface_index) WHERE (server_id IS NOT NULL);
 CREATE UNIQUE INDEX port_one_distributed ON network.port USING btree (network_id) WHERE (device_owner = 'network:distributed'::text);
@@ -2002,6 +2011,42 @@ create table network.port_security_group (
 );
 CREATE INDEX port_security_group_by_group ON network.port_security_group USING btree (security_group_id);
 
+create table network.qos_policy (
+  id uuid not null,
+  project_id text not null,
+  name text default ''::text not null,
+  description text default ''::text not null,
+  tags text[] default '{}'::text[] not null,
+  is_default boolean default false not null,
+  generation bigint default 1 not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint qos_policy_pkey PRIMARY KEY (id)
+);
+CREATE INDEX qos_policy_all ON network.qos_policy USING btree (created_at, id);
+CREATE INDEX qos_policy_list ON network.qos_policy USING btree (project_id, created_at, id);
+CREATE UNIQUE INDEX qos_policy_one_default ON network.qos_policy USING btree (project_id) WHERE is_default;
+
+create table network.qos_rule (
+  id uuid not null,
+  qos_policy_id uuid not null,
+  type text not null,
+  direction text,
+  max_kbps integer,
+  max_burst_kbps integer,
+  dscp_mark integer,
+  min_kbps integer,
+  max_kpps integer,
+  max_burst_kpps integer,
+  min_kpps integer,
+  created_at timestamp with time zone default now() not null,
+  constraint qos_rule_pkey PRIMARY KEY (id),
+  constraint qos_rule_same UNIQUE NULLS NOT DISTINCT (qos_policy_id, type, direction),
+  constraint qos_rule_qos_policy_id_fkey FOREIGN KEY (qos_policy_id) REFERENCES network.qos_policy(id) ON DELETE CASCADE,
+  constraint qos_rule_direction_check CHECK ((direction = ANY (ARRAY['ingress'::text, 'egress'::text, 'any'::text]))),
+  constraint qos_rule_type_check CHECK ((type = ANY (ARRAY['bandwidth_limit'::text, 'dscp_marking'::text, 'minimum_bandwidth'::text, 'packet_rate_limit'::text, 'minimum_packet_rate'::text])))
+);
+
 create table network.rbac_policy (
   id uuid not null,
   project_id text not null,
@@ -2013,7 +2058,7 @@ create table network.rbac_policy (
   constraint rbac_policy_pkey PRIMARY KEY (id),
   constraint rbac_policy_same UNIQUE (object_id, object_type, action, target_project),
   constraint rbac_policy_action_check CHECK ((action = ANY (ARRAY['access_as_shared'::text, 'access_as_external'::text]))),
-  constraint rbac_policy_object_type_check CHECK ((object_type = ANY (ARRAY['network'::text, 'security_group'::text, 'address_scope'::text, 'subnetpool'::text, 'address_group'::text])))
+  constraint rbac_policy_object_type_check CHECK ((object_type = ANY (ARRAY['network'::text, 'security_group'::text, 'address_scope'::text, 'subnetpool'::text, 'address_group'::text, 'qos_policy'::text])))
 );
 CREATE INDEX rbac_policy_by_creation ON network.rbac_policy USING btree (created_at, id);
 CREATE INDEX rbac_policy_by_target ON network.rbac_policy USING btree (target_project, object_type, action, object_id);

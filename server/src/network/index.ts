@@ -59,6 +59,26 @@ export { deletePort } from "./port/delete.ts"
 export { type DnsAssignment, dnsAssignment, type Port, portNoun } from "./port/port.ts"
 export { getPort, hiddenPortAttributes, listPorts } from "./port/read.ts"
 export { updatePort } from "./port/update.ts"
+export { createQosPolicies, deleteQosPolicy, updateQosPolicy } from "./qos/change.ts"
+export * from "./qos/faults.ts"
+export {
+  getQosPolicy,
+  listQosPolicies,
+  type QosPolicy,
+  type QosRule,
+  qosPolicyNoun,
+} from "./qos/qos-policy.ts"
+export { qosRuleVerbs } from "./qos/rule.ts"
+export {
+  getQosRuleType,
+  listQosRuleTypes,
+  parametersOf,
+  type QosRuleType,
+  type RuleParameter,
+  type RuleTypeName,
+  type RuleValues,
+  ruleTypeNames,
+} from "./qos/rule-types.ts"
 export { quotaResources } from "./quota.ts"
 export {
   getDefaultNetworkQuota,

@@ -1,6 +1,7 @@
 // Neutron's rule names with its defaults (2025.1). Its base rules are written out (network_owner, shared …) or have
 // the service's name before them, as one policy engine serves every service and others have rules of those names.
 import type { PolicyDefault } from "../platform/policy/policy.ts"
+import { ruleTypeNames } from "./qos/rule-types.ts"
 
 const admin = "rule:network:context_is_admin"
 const service = "rule:network:service_api"
@@ -192,6 +193,17 @@ const addressRules = [
   ...noun("address_group", poolVerbs),
 ]
 
+const seePolicy = `${reader} or ${isShared}`
+const qosVerbs: Verbs = { create: admin, get: seePolicy, update: admin, delete: admin }
+const qosRules = [
+  ...noun("policy", qosVerbs, tagsOf(qosVerbs)),
+  rule("get_rule_type", admin, "list types of QoS rules"),
+  ...ruleTypeNames.flatMap((type) => [
+    ...noun(`policy_${type}_rule`, qosVerbs),
+    ...noun(`alias_${type}_rule`, { get: seePolicy, update: admin, delete: admin }),
+  ]),
+]
+
 const noWildcard = `${admin} or not '*':%(target_tenant)s`
 const rbacRules = noun("rbac_policy", owned, {
   create: { target_tenant: noWildcard },
@@ -236,6 +248,7 @@ export const networkPolicies: readonly PolicyDefault[] = [
   ...floatingIpRules,
   ...securityGroupRules,
   ...addressRules,
+  ...qosRules,
   ...rbacRules,
   ...otherRules,
 ]

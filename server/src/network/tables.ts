@@ -83,6 +83,7 @@ export interface FloatingIpTable {
   generation: Generated<number>
   created_at: TimestampNow
   updated_at: TimestampNow
+  qos_policy_id: string | null
 }
 
 export interface GatewayTable {
@@ -118,6 +119,7 @@ export interface NetworkTable {
   generation: Generated<number>
   created_at: TimestampNow
   updated_at: TimestampNow
+  qos_policy_id: string | null
 }
 
 export interface PortTable {
@@ -148,11 +150,39 @@ export interface PortTable {
   created_at: TimestampNow
   updated_at: TimestampNow
   server_id: string | null
+  qos_policy_id: string | null
 }
 
 export interface PortSecurityGroupTable {
   port_id: string
   security_group_id: string
+}
+
+export interface QosPolicyTable {
+  id: string
+  project_id: string
+  name: Generated<string>
+  description: Generated<string>
+  tags: Generated<string[]>
+  is_default: Generated<boolean>
+  generation: Generated<number>
+  created_at: TimestampNow
+  updated_at: TimestampNow
+}
+
+export interface QosRuleTable {
+  id: string
+  qos_policy_id: string
+  type: string
+  direction: string | null
+  max_kbps: number | null
+  max_burst_kbps: number | null
+  dscp_mark: number | null
+  min_kbps: number | null
+  max_kpps: number | null
+  max_burst_kpps: number | null
+  min_kpps: number | null
+  created_at: TimestampNow
 }
 
 export interface RbacPolicyTable {
@@ -275,6 +305,8 @@ declare module "../platform/db/database.ts" {
     "network.network": NetworkTable
     "network.port": PortTable
     "network.port_security_group": PortSecurityGroupTable
+    "network.qos_policy": QosPolicyTable
+    "network.qos_rule": QosRuleTable
     "network.rbac_policy": RbacPolicyTable
     "network.router": RouterTable
     "network.router_interface": RouterInterfaceTable

@@ -11,3 +11,7 @@ test("networks, guests, metadata and recovery on OVN", { skip, timeout: 600_000 
 test("fragments and shared addresses on OVN", { skip, timeout: 600_000 }, async () => {
   await tellStory("ovn-traffic-story.ts", 590_000)
 })
+
+test("limits of QoS policies on OVN", { skip, timeout: 600_000 }, async () => {
+  await tellStory("ovn-qos-story.ts", 590_000)
+})

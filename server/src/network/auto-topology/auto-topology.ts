@@ -96,6 +96,7 @@ async function makeTopology(ctx: Ctx, tx: Tx, projectId: string): Promise<Topolo
     .execute()
   noteChanged(tx, { routers: [routerId] })
   await setGateway(
+    own,
     tx,
     { id: routerId, gateway: null, enableSnat: true },
     { networkId: externalId },

@@ -29,6 +29,21 @@ export interface WantSubnet {
   serviceIp: string | null
 }
 
+/** Of a machine's port or of addresses outside a router: egress is what it sends. */
+export interface WantQos {
+  egress: WantBandwidth | null
+  ingress: WantBandwidth | null
+  /** Written into what it sends. */
+  dscpMark: number | null
+}
+
+export interface WantBandwidth {
+  /** What is beyond is dropped. */
+  maxKbps: number
+  /** What may pass at once after a pause; null: what passes in a second. */
+  maxBurstKbits: number | null
+}
+
 export interface WantPort {
   id: string
   networkId: string
@@ -51,6 +66,7 @@ export interface WantPort {
   holdsName: boolean
   /** An address that no machine holds for good: whichever of the parents says that it has it gets what is sent to it. */
   virtual: { ipAddress: string; parentIds: string[] } | null
+  qos: WantQos | null
 }
 
 export interface WantRouter {
@@ -65,6 +81,8 @@ export interface WantRouter {
     macAddress: string
     /** With the subnet's gateway (next hop of the default route) and prefix length. */
     fixedIps: { subnetId: string; ipAddress: string; cidr: string; gatewayIp: string | null }[]
+    /** Of all that passes but what a floating IP has a limit of its own for. */
+    qos: WantQos | null
   } | null
   interfaces: {
     portId: string
@@ -85,6 +103,10 @@ export interface WantFloatingIp {
   macAddress: string
   /** Translated on the port's host, and not on the router's gateway. */
   isDistributed: boolean
+  /** The external network, and the router's gateway on it. */
+  networkId: string
+  gatewayPortId: string | null
+  qos: WantQos | null
 }
 
 export interface WantSecurityGroupRule {

@@ -22,6 +22,7 @@ import {
 } from "../faults.ts"
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
+import { policyFaults, takeQosPolicy } from "../qos/use.ts"
 import { networkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, ownerOf } from "../resource/standard.ts"
@@ -49,6 +50,7 @@ export const createFloatingIps = operation({
     floatingIpTargetTaken,
     subnetNotOfNetwork,
     forbiddenProject,
+    ...policyFaults,
   ],
   rules: ["create_floatingip"],
   authorize: (ctx, { items }) =>
@@ -94,6 +96,8 @@ async function insertFloatingIp(ctx: Ctx, tx: Tx, input: FloatingIpInput): Promi
   noteChanged(tx, { floatingIps: [id] })
   const address = port.fixedIps.find((ip) => !ip.ipAddress.includes(":"))?.ipAddress
   if (!address) throw noExternalAddressLeft(network.id)
+  const user = { noun: "floating IP", id } as const
+  const qosPolicyId = await takeQosPolicy(ctx, tx, { wanted: input.qosPolicyId, user })
   const made = await insertThing(tx, floatingIpNoun, everything, {
     values: {
       id,
@@ -104,6 +108,7 @@ async function insertFloatingIp(ctx: Ctx, tx: Tx, input: FloatingIpInput): Promi
       address,
       dns_name: input.dnsName ?? "",
       dns_domain: input.dnsDomain ?? "",
+      qos_policy_id: qosPolicyId,
       tags: [...new Set(input.tags ?? [])],
     },
   })

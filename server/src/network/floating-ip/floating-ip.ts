@@ -41,6 +41,11 @@ export const floatingIpNoun = noun({
     status: text(sql`f.status`, { filter: true, sort: true }),
     dnsName: text(sql`f.dns_name`, { create: true }),
     dnsDomain: text(sql`f.dns_domain`, { create: true }),
+    qosPolicyId: nullable(uuid(sql`f.qos_policy_id`, { create: true, update: true })),
+    /** Of its network: what it has without one of its own. */
+    qosNetworkPolicyId: nullable(
+      uuid(sql`(select n.qos_policy_id from network.network n where n.id = f.floating_network_id)`),
+    ),
     portDetails: structure(
       Type.Union([PortDetails, Type.Null()]),
       sql`(select json_build_object('name', p.name, 'networkId', p.network_id, 'macAddress', p.mac_address,

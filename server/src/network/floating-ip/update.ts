@@ -8,6 +8,7 @@ import {
   portNotFound,
   revisionMismatch,
 } from "../faults.ts"
+import { policyFaults, takeQosPolicy } from "../qos/use.ts"
 import { notify } from "../resource/notify.ts"
 import { change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
@@ -29,6 +30,7 @@ export const updateFloatingIp = operation({
     notReachable,
     floatingIpTargetTaken,
     revisionMismatch,
+    ...policyFaults,
   ],
   load: (ctx, { id }) => loadFloatingIp(ctx.db, id, viewerOf(ctx)),
   rule: "update_floatingip",
@@ -56,8 +58,16 @@ export const updateFloatingIp = operation({
           viewerOf(ctx),
         )
       }
-      if (changes.description !== undefined)
-        await updateRow(tx, "floatingIp", floatingIpId, { description: changes.description })
+      const qosPolicyId = await takeQosPolicy(ctx, tx, {
+        wanted: changes.qosPolicyId,
+        current: fip.qosPolicyId,
+        user: { noun: "floating IP", id: floatingIpId },
+      })
+      if (changes.description !== undefined || qosPolicyId !== undefined)
+        await updateRow(tx, "floatingIp", floatingIpId, {
+          description: changes.description,
+          qos_policy_id: qosPolicyId,
+        })
       const changed = await loadFloatingIp(tx, floatingIpId)
       await notify(ctx, tx, "floatingip", "update", [changed])
       return changed

@@ -15,6 +15,7 @@ import {
   tunnelInUse,
   vlanInUse,
 } from "../faults.ts"
+import { policyFaults, takeDefaultQosPolicy, takeQosPolicy } from "../qos/use.ts"
 import { networkQuota } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
 import { notify } from "../resource/notify.ts"
@@ -31,7 +32,15 @@ const ruled = ruledFields(networkNoun.fields, "write")
 export const createNetworks = operation({
   name: "network.network.create",
   input: Type.Object({ items: Type.Array(networkNoun.create) }),
-  faults: [badRequest, flatNetworkInUse, noSegmentLeft, tunnelInUse, vlanInUse, forbiddenProject],
+  faults: [
+    badRequest,
+    flatNetworkInUse,
+    noSegmentLeft,
+    tunnelInUse,
+    vlanInUse,
+    forbiddenProject,
+    ...policyFaults,
+  ],
   rules: ["create_network"],
   authorize: (ctx, { items }) =>
     items.flatMap((input) => {
@@ -80,7 +89,11 @@ export async function insertNetwork(ctx: Ctx, tx: Tx, input: NetworkInput): Prom
     await sql`update network.network set is_default = false where is_default`.execute(tx)
   }
   const viewer = { ...viewerOf(ctx), seesAll: true }
-  const made = await insertWithSegment(tx, config, viewer, segment, { ...values, project_id: projectId })
+  const made = await insertWithSegment(tx, config, viewer, segment, {
+    ...values,
+    project_id: projectId,
+    qos_policy_id: await qosPolicyOf(ctx, tx, { id: values.id, projectId, wanted: input.qosPolicyId }),
+  })
   noteChanged(tx, { networks: [made.id] })
   const grants = [
     ...(input.shared ? (["access_as_shared"] as const) : []),
@@ -90,6 +103,17 @@ export async function insertNetwork(ctx: Ctx, tx: Tx, input: NetworkInput): Prom
   for (const action of grants)
     await grantAccess(tx, { projectId, objectType: "network", objectId: made.id, action })
   return await loadNetwork(tx, made.id, viewer)
+}
+
+async function qosPolicyOf(
+  ctx: Ctx,
+  tx: Tx,
+  network: { id: string; projectId: string; wanted: string | null | undefined },
+): Promise<string | null> {
+  const { id, projectId, wanted } = network
+  // Neutron takes null for nothing said.
+  if (!wanted) return await takeDefaultQosPolicy(tx, projectId, id)
+  return (await takeQosPolicy(ctx, tx, { wanted, user: { noun: "network", id } })) ?? null
 }
 
 type Values = Readonly<Record<string, unknown>>
@@ -121,7 +145,7 @@ async function insertWithSegment(
   throw noSegmentLeft()
 }
 
-function rowOf(ctx: Ctx, input: NetworkInput, segment: Segment): Values {
+function rowOf(ctx: Ctx, input: NetworkInput, segment: Segment): Values & { id: string } {
   const config = ctx.config.network
   const mtuMax = segment.type === "geneve" ? config.tunnelMtu : config.physicalMtu
   const mtu = input.mtu ? input.mtu : mtuMax

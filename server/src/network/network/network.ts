@@ -80,6 +80,7 @@ export const networkNoun = noun({
     }),
     isDefault: boolean(sql`n.is_default`, { create: true, update: true, filter: true, rule: "write" }),
     dnsDomain: text(sql`n.dns_domain`, { create: true, update: true }),
+    qosPolicyId: nullable(uuid(sql`n.qos_policy_id`, { create: true, update: true })),
     availabilityZoneHints: texts(sql`n.availability_zone_hints`, { create: true }),
     ipv4AddressScope: nullable(uuid(addressScope(4))),
     ipv6AddressScope: nullable(uuid(addressScope(6))),

@@ -4,10 +4,12 @@ import type { Tx } from "../../platform/db/database.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { badRequest, externalInUse, networkNotFound, revisionMismatch, sharingInUse } from "../faults.ts"
+import { policyFaults, takeQosPolicy } from "../qos/use.ts"
 import { grantAccess, revokeAccess } from "../rbac/grant.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
+import { noteChanged } from "../sync/changes.ts"
 import { type Network, networkNoun, networkTarget } from "./network.ts"
 import { loadNetwork, visibleNetwork } from "./read.ts"
 
@@ -21,7 +23,7 @@ export const updateNetwork = operation({
     expectedRevision: RevisionInput,
     changes: networkNoun.changes,
   }),
-  faults: [networkNotFound, badRequest, sharingInUse, externalInUse, revisionMismatch],
+  faults: [networkNotFound, badRequest, sharingInUse, externalInUse, revisionMismatch, ...policyFaults],
   load: (ctx, { id }) => visibleNetwork(ctx, id),
   rules: ["update_network"],
   authorize: (_ctx, { changes }, before) => [
@@ -45,6 +47,13 @@ export const updateNetwork = operation({
       if (changes.routerExternal !== undefined) await setExternal(tx, before, changes.routerExternal)
       if (changes.isDefault)
         await sql`update network.network set is_default = false where is_default`.execute(tx)
+      const qosPolicyId = await takeQosPolicy(ctx, tx, {
+        wanted: changes.qosPolicyId,
+        current: before.qosPolicyId,
+        user: { noun: "network", id: networkId },
+      })
+      if (qosPolicyId !== undefined && qosPolicyId !== before.qosPolicyId)
+        noteChanged(tx, { qosOfNetworks: [networkId] })
       await updateRow(tx, "network", networkId, {
         name: changes.name,
         description: changes.description,
@@ -54,6 +63,7 @@ export const updateNetwork = operation({
         is_port_security_enabled: changes.portSecurityEnabled,
         mtu: changes.mtu === 0 ? mtuMax : changes.mtu,
         dns_domain: changes.dnsDomain,
+        qos_policy_id: qosPolicyId,
       })
       const changed = await loadNetwork(tx, networkId, viewer)
       await notify(ctx, tx, "network", "update", [changed])

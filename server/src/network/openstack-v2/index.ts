@@ -9,6 +9,7 @@ import { floatingIpRoutes } from "./floatingips.ts"
 import { ipAvailabilityRoutes } from "./ip-availabilities.ts"
 import { networkRoutes } from "./networks.ts"
 import { portRoutes } from "./ports.ts"
+import { qosRoutes } from "./qos.ts"
 import { quotaRoutes } from "./quotas.ts"
 import { rbacPolicyRoutes } from "./rbac-policies.ts"
 import { routerRoutes } from "./routers.ts"
@@ -35,6 +36,7 @@ export const networkApi: Api = {
     ...subnetPoolRoutes,
     ...addressScopeRoutes,
     ...addressGroupRoutes,
+    ...qosRoutes,
     ...rbacPolicyRoutes,
     ...ipAvailabilityRoutes,
     ...autoTopologyRoutes,

@@ -101,6 +101,19 @@ export const nonNegative: Kind = {
   },
 }
 
+export function ranged(min: number, max: number): Kind {
+  return {
+    ...integer,
+    schema: { type: "integer", minimum: min, maximum: max },
+    read: (value, name) => {
+      const number = readInteger(value)
+      if (number < min) throw wrong(name, `'${number}' is too small - must be at least '${min}'`)
+      if (number > max) throw wrong(name, `'${number}' is too large - must be no larger than '${max}'`)
+      return number
+    },
+  }
+}
+
 export function oneOf(values: readonly (string | number)[], convert?: (value: unknown) => unknown): Kind {
   return {
     schema: { type: typeof values[0] === "number" ? "integer" : "string", enum: values },

@@ -24,6 +24,7 @@ const gatewayFields = objectOf({
   network_id: { kind: uuid, key: "networkId", required: true },
   enable_snat: { kind: nullIsAbsent(boolean), key: "enableSnat" },
   external_fixed_ips: { kind: fixedIps, key: "externalFixedIps" },
+  qos_policy_id: { kind: orNull(uuid), key: "qosPolicyId" },
 })
 
 /** Null and the empty object both mean none. */
@@ -50,6 +51,7 @@ export const routers = resource({
             ip_address: ip.ipAddress,
           })),
           enable_snat: enableSnat,
+          qos_policy_id: gateway.qosPolicyId,
         },
     },
     routes: { kind: routeList },

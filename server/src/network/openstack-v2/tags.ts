@@ -13,6 +13,9 @@ const tagged: readonly { path: string; singular: string; noun: keyof typeof tagV
   { path: "/floatingips", singular: "floatingip", noun: "floatingIp" },
   { path: "/security-groups", singular: "security_group", noun: "securityGroup" },
   { path: "/subnetpools", singular: "subnetpool", noun: "subnetPool" },
+  { path: "/policies", singular: "policy", noun: "qosPolicy" },
+  // By this one Neutron's documents and its SDK find them.
+  { path: "/qos/policies", singular: "policy", noun: "qosPolicy" },
 ]
 
 const body = { title: "Tags", ...wrapped("tags", tagsKind.schema) }

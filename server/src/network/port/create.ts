@@ -1,5 +1,6 @@
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
+import { newUuid } from "../../platform/ids/ids.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
 import { type Authorization, operation } from "../../platform/operation/operation.ts"
 import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
@@ -23,6 +24,7 @@ import {
 } from "../faults.ts"
 import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
+import { policyFaults, takeQosPolicy } from "../qos/use.ts"
 import { networkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, ownerOf } from "../resource/standard.ts"
@@ -54,6 +56,7 @@ export const createPorts = operation({
     deviceReserved,
     mixedStatefulness,
     forbiddenProject,
+    ...policyFaults,
   ],
   load: async (ctx, { items }) => {
     const networks: Network[] = []
@@ -86,8 +89,15 @@ export const createPorts = operation({
         const options = (extraDhcpOpts ?? []).flatMap((o) =>
           o.value === null ? [] : [{ name: o.name, value: o.value, ipVersion: o.ipVersion ?? 4 }],
         )
+        const id = newUuid()
+        const qosPolicyId = await takeQosPolicy(ctx, tx, {
+          wanted: input.qosPolicyId,
+          user: { noun: "port", id },
+        })
         const given = {
           ...rest,
+          id,
+          qosPolicyId: qosPolicyId ?? null,
           projectId,
           hostId: input.bindingHostId ?? "",
           vnicType: input.bindingVnicType ?? "normal",

@@ -34,6 +34,8 @@ export interface NewPort {
   allowedAddressPairs?: readonly Partial<AddressPair>[]
   extraDhcpOpts?: readonly DhcpOption[]
   propagateUplinkStatus?: boolean
+  /** Taken by `takeQosPolicy`. */
+  qosPolicyId?: string | null
   /** The network's subnets, where the caller has read them in this transaction. */
   subnets?: readonly SubnetFacts[]
   /** Of a port that is made for a server: only the server-port verbs bind one. */
@@ -123,6 +125,7 @@ async function makeRow(
         dns_domain: port.dnsDomain ?? "",
         extra_dhcp_options: JSON.stringify(port.extraDhcpOpts ?? []),
         is_uplink_status_propagated: port.propagateUplinkStatus ?? true,
+        qos_policy_id: port.qosPolicyId ?? null,
         server_id: port.serverInterface?.serverId ?? null,
         server_interface_index: port.serverInterface?.index ?? null,
         server_interface_tag: port.serverInterface?.tag ?? null,

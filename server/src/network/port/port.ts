@@ -135,6 +135,9 @@ export const portNoun = noun({
       create: true,
       update: true,
     }),
+    qosPolicyId: nullable(uuid(sql`p.qos_policy_id`, { create: true, update: true })),
+    /** Of its network: what it has without one of its own. */
+    qosNetworkPolicyId: nullable(uuid(sql`n.qos_policy_id`)),
     propagateUplinkStatus: boolean(sql`p.is_uplink_status_propagated`, { create: true }),
     /** This and the next ones are of its network, for the policy and the names. */
     networkProjectId: text(sql`n.project_id`, { internal: true }),

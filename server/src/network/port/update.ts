@@ -22,6 +22,7 @@ import {
 import { releaseFloatingIpsOf } from "../floating-ip/release.ts"
 import { releaseAddresses } from "../ipam/allocate.ts"
 import { takePortAddresses } from "../ipam/choose.ts"
+import { policyFaults, takeQosPolicy } from "../qos/use.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
@@ -50,6 +51,7 @@ export const updatePort = operation({
     revisionMismatch,
     subnetNotOfNetwork,
     securityGroupNotFound,
+    ...policyFaults,
   ],
   load: (ctx, { id }) => loadPort(ctx.db, id, viewerOf(ctx)),
   rules: ["update_port"],
@@ -108,11 +110,17 @@ export async function applyPortChanges(
     await sql`delete from network.port_security_group where port_id = ${portId}`.execute(tx)
     await linkSecurityGroups(tx, portId, groups)
   }
+  const qosPolicyId = await takeQosPolicy(ctx, tx, {
+    wanted: changes.qosPolicyId,
+    current: port.qosPolicyId,
+    user: { noun: "port", id: portId },
+  })
   const macAddress = mac ?? port.macAddress
   try {
     await updateRow(tx, "port", portId, {
       ...plainColumns(changes),
       mac_address: mac,
+      qos_policy_id: qosPolicyId,
       allowed_address_pairs:
         changes.allowedAddressPairs &&
         JSON.stringify(

@@ -2,7 +2,13 @@ import { sql } from "kysely"
 import type { Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 
-export type SharedObjectType = "network" | "security_group" | "address_scope" | "subnetpool" | "address_group"
+export type SharedObjectType =
+  | "network"
+  | "security_group"
+  | "address_scope"
+  | "subnetpool"
+  | "address_group"
+  | "qos_policy"
 
 export interface Grant {
   projectId: string

@@ -19,6 +19,7 @@ import {
   rbacPolicyInUse,
   rbacPolicyNotFound,
 } from "../faults.ts"
+import { usersOfQosPolicy } from "../qos/use.ts"
 import { networkQuota } from "../quota.ts"
 import { attributeRules, bumpRevision, change, ownerOf, type Table } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
@@ -30,6 +31,7 @@ const ObjectType = Type.Union([
   Type.Literal("address_scope"),
   Type.Literal("subnetpool"),
   Type.Literal("address_group"),
+  Type.Literal("qos_policy"),
 ])
 const Action = Type.Union([Type.Literal("access_as_shared"), Type.Literal("access_as_external")])
 
@@ -61,6 +63,7 @@ const owners = {
   address_scope: sql`select project_id from network.address_scope where id = `,
   subnetpool: sql`select project_id from network.subnet_pool where id = `,
   address_group: sql`select project_id from network.address_group where id = `,
+  qos_policy: sql`select project_id from network.qos_policy where id = `,
 } as const satisfies Record<RbacPolicy["objectType"], RawBuilder<unknown>>
 
 const target = (policy: { projectId: string; targetTenant: string }) => ({
@@ -147,6 +150,7 @@ const tableOf = {
   address_scope: "addressScope",
   subnetpool: "subnetPool",
   address_group: "addressGroup",
+  qos_policy: "qosPolicy",
 } as const satisfies Record<RbacPolicy["objectType"], Table>
 
 /** Who may use a thing shows in the thing, so its revision rises. */
@@ -244,6 +248,8 @@ const usersOf: Readonly<Record<RbacPolicy["objectType"], (id: string) => RawBuil
     join network.address_scope s on s.id = p.address_scope_id where s.id = ${id}`,
   subnetpool: (id) => sql`select o.project_id as owner, s.project_id as "user" from network.subnet s
     join network.subnet_pool o on o.id = s.subnet_pool_id where o.id = ${id}`,
+  qos_policy: (id) => sql`select q.project_id as owner, u.project_id as "user" from network.qos_policy q,
+    (${usersOfQosPolicy(id)}) u where q.id = ${id}`,
 }
 
 /** After the policy is gone, nobody may be left who had his right from it alone. */

@@ -11,6 +11,7 @@ import {
   subnetNotFound,
   subnetPoolNotFound,
 } from "../faults.ts"
+import { qosPolicyNotFound } from "../qos/faults.ts"
 
 const notFound: Readonly<Record<string, (id: string) => Fault>> = {
   network: networkNotFound,
@@ -21,6 +22,7 @@ const notFound: Readonly<Record<string, (id: string) => Fault>> = {
   address_group: addressGroupNotFound,
   address_scope: addressScopeNotFound,
   subnet_pool: subnetPoolNotFound,
+  qos_policy: qosPolicyNotFound,
 }
 
 const missingKey = /^Key \((\w+)\)=\((.+)\) is not present in table "(\w+)"\.$/

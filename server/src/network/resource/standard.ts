@@ -135,6 +135,7 @@ const tables = {
   subnetPool: sql.table("network.subnet_pool"),
   addressScope: sql.table("network.address_scope"),
   addressGroup: sql.table("network.address_group"),
+  qosPolicy: sql.table("network.qos_policy"),
 } as const
 export type Table = keyof typeof tables
 

@@ -12,10 +12,11 @@ import {
   networkNotFound,
   noAddressLeft,
 } from "../faults.ts"
+import { policyFaults } from "../qos/use.ts"
 import { networkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, ownerOf } from "../resource/standard.ts"
-import { everything, viewerOf } from "../resource/viewer.ts"
+import { everything } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { gatewayRules, setGateway } from "./gateway.ts"
 import { loadRouter } from "./read.ts"
@@ -26,7 +27,15 @@ const ruled = ruledFields(routerNoun.fields, "write")
 export const createRouters = operation({
   name: "network.router.create",
   input: Type.Object({ items: Type.Array(routerNoun.create) }),
-  faults: [networkNotFound, badRequest, noAddressLeft, addressInUse, addressesBusy, forbiddenProject],
+  faults: [
+    networkNotFound,
+    badRequest,
+    noAddressLeft,
+    addressInUse,
+    addressesBusy,
+    forbiddenProject,
+    ...policyFaults,
+  ],
   rules: ["create_router"],
   authorize: (ctx, { items }) =>
     items.flatMap((input) => {
@@ -63,7 +72,7 @@ export const createRouters = operation({
         noteChanged(tx, { routers: [id] })
         const { externalGatewayInfo } = input
         if (externalGatewayInfo)
-          await setGateway(tx, { id, gateway: null, enableSnat: true }, externalGatewayInfo, viewerOf(ctx))
+          await setGateway(ctx, tx, { id, gateway: null, enableSnat: true }, externalGatewayInfo)
         made.push(externalGatewayInfo ? await loadRouter(tx, id) : router)
       }
       await notify(ctx, tx, "router", "create", made)

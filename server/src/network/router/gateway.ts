@@ -1,6 +1,7 @@
 // The way out of a router: a port on an external network.
 
 import { sql } from "kysely"
+import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import type { Authorization } from "../../platform/operation/operation.ts"
 import { badRequest, gatewayNeededByFloatingIp } from "../faults.ts"
@@ -10,22 +11,25 @@ import { takePortAddresses } from "../ipam/choose.ts"
 import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
-import { attributeRules, bumpRevision } from "../resource/standard.ts"
-import type { Viewer } from "../resource/viewer.ts"
+import { takeQosPolicy } from "../qos/use.ts"
+import { attributeRules, bumpRevision, updateRow } from "../resource/standard.ts"
+import { type Viewer, viewerOf } from "../resource/viewer.ts"
 import type { Router } from "./router.ts"
 
 export interface GatewayRequest {
   networkId: string
   enableSnat?: boolean | undefined
   externalFixedIps?: FixedIpRequest[] | undefined
+  qosPolicyId?: string | null | undefined
 }
 
 /** Makes the router's gateway what is asked; null takes it away. The router's row is locked by the caller. */
 export async function setGateway(
+  ctx: Ctx,
   tx: Tx,
   router: Pick<Router, "id" | "gateway" | "enableSnat">,
   request: GatewayRequest | null,
-  viewer: Viewer,
+  viewer: Viewer = viewerOf(ctx),
 ): Promise<void> {
   const current = router.gateway
   if (request === null) {
@@ -37,9 +41,17 @@ export async function setGateway(
   if (!network.routerExternal)
     throw badRequest(`Bad router request: Network ${network.id} is not an external network.`)
   const isSame = current?.networkId === network.id
+  const taken = await takeQosPolicy(ctx, tx, {
+    wanted: request.qosPolicyId,
+    current: current?.qosPolicyId ?? null,
+    user: { noun: "router", id: router.id },
+  })
+  const qosPolicyId = taken === undefined ? (current?.qosPolicyId ?? null) : taken
   if (current && !isSame) await dropGateway(tx, router.id, current.portId, current.networkId)
   if (current && isSame) await moveGateway(tx, current, request.externalFixedIps)
-  else await addGateway(tx, router.id, network, request.externalFixedIps)
+  else await addGateway(tx, router.id, network, { fixedIps: request.externalFixedIps, qosPolicyId })
+  if (current && isSame && qosPolicyId !== current.qosPolicyId)
+    await updateRow(tx, "port", current.portId, { qos_policy_id: qosPolicyId })
   const enableSnat = request.enableSnat ?? (isSame ? router.enableSnat : true)
   await sql`update network.router set is_snat_enabled = ${enableSnat} where id = ${router.id}`.execute(tx)
 }
@@ -48,7 +60,7 @@ async function addGateway(
   tx: Tx,
   routerId: string,
   network: Network,
-  fixedIps: FixedIpRequest[] | undefined,
+  { fixedIps, qosPolicyId }: { fixedIps: FixedIpRequest[] | undefined; qosPolicyId: string | null },
 ): Promise<void> {
   await checkOverlap(tx, routerId, network.id)
   await insertPort(tx, {
@@ -58,6 +70,7 @@ async function addGateway(
     deviceId: routerId,
     deviceOwner: "network:router_gateway",
     portSecurityEnabled: false,
+    qosPolicyId,
     ...(fixedIps && fixedIps.length > 0 ? { fixedIps } : {}),
   })
 }

@@ -15,6 +15,7 @@ const RouterGateway = Type.Object({
   networkId: Type.String(),
   portId: Type.String(),
   externalFixedIps: Type.Array(FixedIp),
+  qosPolicyId: Type.Union([Type.String(), Type.Null()]),
 })
 export type RouterGateway = Type.Static<typeof RouterGateway>
 
@@ -22,6 +23,7 @@ export const GatewayInput = Type.Object({
   networkId: Type.String(),
   enableSnat: Type.Optional(Type.Boolean()),
   externalFixedIps: Type.Optional(Type.Array(FixedIpInput)),
+  qosPolicyId: Type.Optional(Type.Union([Type.String(), Type.Null()])),
 })
 
 /** An administrator may write anything into the device of a port. */
@@ -41,7 +43,7 @@ export const routerNoun = noun({
     enableSnat: boolean(sql`r.is_snat_enabled`, { internal: true }),
     gateway: structure(
       Type.Union([RouterGateway, Type.Null()]),
-      sql`(select json_build_object('networkId', g.network_id, 'portId', g.id, 'externalFixedIps',
+      sql`(select json_build_object('networkId', g.network_id, 'portId', g.id, 'qosPolicyId', g.qos_policy_id, 'externalFixedIps',
           (select coalesce(json_agg(json_build_object('subnetId', a.subnet_id, 'ipAddress', host(a.address))
             order by a.position), '[]') from network.ip_allocation a where a.port_id = g.id))
         from network.port g where g.device_id = r.id::text and g.device_owner = 'network:router_gateway')`,

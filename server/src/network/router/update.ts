@@ -9,6 +9,7 @@ import {
   routerNotFound,
   tooManyRoutes,
 } from "../faults.ts"
+import { policyFaults } from "../qos/use.ts"
 import { notify } from "../resource/notify.ts"
 import { change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
@@ -32,6 +33,7 @@ export const updateRouter = operation({
     tooManyRoutes,
     gatewayNeededByFloatingIp,
     revisionMismatch,
+    ...policyFaults,
   ],
   load: (ctx, { id }) => loadRouter(ctx.db, id, viewerOf(ctx)),
   rules: ["update_router"],
@@ -44,7 +46,7 @@ export const updateRouter = operation({
       await lockRow(tx, "router", routerId, routerNotFound, expectedRevision)
       const router = await loadRouter(tx, routerId)
       if (changes.externalGatewayInfo !== undefined)
-        await setGateway(tx, router, changes.externalGatewayInfo, viewerOf(ctx))
+        await setGateway(ctx, tx, router, changes.externalGatewayInfo)
       const routes =
         changes.routes && (await checkRoutes(tx, routerId, changes.routes, ctx.config.network.routesMax))
       await updateRow(tx, "router", routerId, {

@@ -4,7 +4,7 @@ import type { Told } from "../driver/network-driver.ts"
 import { nouns, told } from "../driver/want.ts"
 
 /** Beside what the engine has: what stands for many things of it. */
-const wideNouns = ["addressGroups", "portsOfSubnets", "ofNetworks"] as const
+const wideNouns = ["addressGroups", "portsOfSubnets", "ofNetworks", "qosPolicies", "qosOfNetworks"] as const
 
 export type WideNoun = (typeof wideNouns)[number]
 export type ChangedNoun = keyof Told | WideNoun
@@ -59,9 +59,8 @@ export function keysOf(changed: Changed): string[] {
 
 /** Undefined when there is nothing of the sort. */
 export function wideOf(changed: Changed): Pick<Changed, WideNoun> | undefined {
-  const { addressGroups = [], portsOfSubnets = [], ofNetworks = [] } = changed
-  if (addressGroups.length + portsOfSubnets.length + ofNetworks.length === 0) return undefined
-  return { addressGroups, portsOfSubnets, ofNetworks }
+  const wide = Object.fromEntries(wideNouns.map((noun) => [noun, changed[noun] ?? []]))
+  return wideNouns.some((noun) => wide[noun]?.length) ? wide : undefined
 }
 
 export function toldOf(changed: Changed): Told {

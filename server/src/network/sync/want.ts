@@ -1,5 +1,5 @@
 // What the engine must be, from the rows: of some things, found by their ids, in one statement for each sort.
-import { sql } from "kysely"
+import { type RawBuilder, sql } from "kysely"
 import type { Config } from "../../platform/config/config.ts"
 import { type Db, readTogether, type Tx } from "../../platform/db/database.ts"
 import { physicalNetworksOfHost } from "../agent/physical-network.ts"
@@ -106,6 +106,16 @@ export const virtual = sql`(select json_build_object('ipAddress', host(a.address
   where a.port_id = p.id and (pair ->> 'ipAddress')::inet = a.address
   group by a.address, a.position order by a.position, a.address limit 1)`
 
+/** JSON of what the policy asks of the engine; null for none, and for one that asks nothing. */
+function qos(policyId: RawBuilder<unknown>): RawBuilder<unknown> {
+  const limit = (direction: string) => sql`(jsonb_agg(jsonb_build_object('maxKbps', q.max_kbps,
+    'maxBurstKbits', nullif(q.max_burst_kbps, 0))) filter (where q.direction = ${sql.lit(direction)})) -> 0`
+  return sql`(select json_build_object('egress', ${limit("egress")}, 'ingress', ${limit("ingress")},
+      'dscpMark', max(q.dscp_mark))
+    from network.qos_rule q where q.qos_policy_id = ${policyId} and q.type in ('bandwidth_limit', 'dscp_marking')
+    having count(*) > 0)`
+}
+
 async function wantPorts(tx: Tx, ids: readonly string[]): Promise<WantPort[]> {
   if (ids.length === 0) return []
   const { rows } = await sql<WantPort>`select p.id, p.network_id as "networkId", p.name,
@@ -119,8 +129,9 @@ async function wantPorts(tx: Tx, ids: readonly string[]): Promise<WantPort[]> {
       p.dns_name = '' or not exists (select from network.port q where q.network_id = p.network_id
         and lower(q.dns_name) = lower(p.dns_name) and q.dns_name <> '' and q.id > p.id
         and exists (select from network.ip_allocation a where a.port_id = q.id)) as "holdsName",
-      case when p.host_id = '' and p.device_owner not like 'network:%' then ${virtual} end as virtual
-    from network.port p where p.device_owner not in
+      case when p.host_id = '' and p.device_owner not like 'network:%' then ${virtual} end as virtual,
+      case when p.device_owner not like 'network:%' then ${qos(sql`coalesce(p.qos_policy_id, n.qos_policy_id)`)} end as qos
+    from network.port p join network.network n on n.id = p.network_id where p.device_owner not in
       ('network:router_interface', 'network:router_gateway', 'network:floatingip')
       and p.id = any(${ids}::uuid[]) order by p.id`.execute(tx)
   return rows
@@ -135,8 +146,9 @@ async function wantRouters(tx: Tx, ids: readonly string[]): Promise<WantRouter[]
   const { rows } = await sql<WantRouter>`select r.id, r.name, r.is_admin_up as "adminStateUp",
       r.is_snat_enabled as "enableSnat", r.routes,
       (select json_build_object('networkId', p.network_id, 'portId', p.id, 'macAddress', p.mac_address,
-          'fixedIps', ${fixedIpsWithSubnet})
-        from network.port p where p.device_id = r.id::text and p.device_owner = 'network:router_gateway') as gateway,
+          'fixedIps', ${fixedIpsWithSubnet}, 'qos', ${qos(sql`coalesce(p.qos_policy_id, n.qos_policy_id)`)})
+        from network.port p join network.network n on n.id = p.network_id
+        where p.device_id = r.id::text and p.device_owner = 'network:router_gateway') as gateway,
       (select coalesce(json_agg(json_build_object('portId', p.id, 'networkId', p.network_id,
           'macAddress', p.mac_address, 'fixedIps', ${fixedIpsWithSubnet}) order by p.id), '[]')
         from network.port p where p.device_id = r.id::text and p.device_owner = 'network:router_interface') as interfaces
@@ -153,8 +165,12 @@ async function wantFloatingIps(
   const isDistributed = config.enableDistributedFloatingIp ? reachesOwnNetwork : sql`false`
   const { rows } = await sql<WantFloatingIp>`select f.id, f.router_id as "routerId",
       host(f.address) as "floatingIpAddress", host(f.fixed_ip_address) as "fixedIpAddress",
-      f.fixed_port_id as "portId", p.mac_address::text as "macAddress", ${isDistributed} as "isDistributed"
+      f.fixed_port_id as "portId", p.mac_address::text as "macAddress", ${isDistributed} as "isDistributed",
+      f.floating_network_id as "networkId", ${qos(sql`coalesce(f.qos_policy_id, n.qos_policy_id)`)} as qos,
+      (select g.id from network.port g where g.device_id = f.router_id::text
+        and g.device_owner = 'network:router_gateway' and g.network_id = f.floating_network_id) as "gatewayPortId"
     from network.floating_ip f join network.port p on p.id = f.floating_port_id
+    join network.network n on n.id = f.floating_network_id
     where f.id = any(${ids}::uuid[]) and f.router_id is not null and f.fixed_port_id is not null
     order by f.id`.execute(tx)
   return rows

@@ -1,5 +1,5 @@
 // The whole network, page by page: what the rows have, then what the engine has and the rows have not.
-import { sql } from "kysely"
+import { type RawBuilder, sql } from "kysely"
 import type { Db } from "../../platform/db/database.ts"
 import type { NetworkDriver, Told } from "../driver/network-driver.ts"
 import type { Changed, WideNoun } from "./changes.ts"
@@ -48,6 +48,19 @@ async function* pagesOf(db: Db, noun: keyof Told): AsyncGenerator<string[]> {
   }
 }
 
+/** Who has one of these policies, and who has its network's, of the policies and of these networks. */
+function withQosOf(policies: readonly string[], networks: readonly string[]): RawBuilder<unknown> {
+  const among = (column: string) => sql`${sql.ref(column)} = any(${policies}::uuid[])`
+  const inNetwork = (column: string) => sql`${sql.ref(column)} in (
+    select n.id from network.network n where ${among("n.qos_policy_id")} or n.id = any(${networks}::uuid[]))`
+  return sql`select case p.device_owner when 'network:router_gateway' then 'routers' else 'ports' end,
+      case p.device_owner when 'network:router_gateway' then p.device_id::uuid else p.id end from network.port p
+      where (${among("p.qos_policy_id")} or (p.qos_policy_id is null and ${inNetwork("p.network_id")}))
+        and (p.device_owner = 'network:router_gateway' or p.device_owner not like 'network:%')
+    union select 'floatingIps', f.id from network.floating_ip f where ${among("f.qos_policy_id")}
+      or (f.qos_policy_id is null and ${inNetwork("f.floating_network_id")})`
+}
+
 /** What these stand for. */
 export async function within(db: Db, changed: Changed): Promise<Changed> {
   const ids = (noun: WideNoun) => changed[noun] ?? []
@@ -58,9 +71,8 @@ export async function within(db: Db, changed: Changed): Promise<Changed> {
       where a.subnet_id = any(${ids("portsOfSubnets")}::uuid[])
     union select 'ports', p.id from network.port p where p.network_id = any(${ids("ofNetworks")}::uuid[])
       and p.device_owner not in ('network:router_gateway', 'network:floatingip')
-    union select 'subnets', s.id from network.subnet s where s.network_id = any(${ids("ofNetworks")}::uuid[])`.execute(
-    db,
-  )
+    union select 'subnets', s.id from network.subnet s where s.network_id = any(${ids("ofNetworks")}::uuid[])
+    union ${withQosOf(ids("qosPolicies"), ids("qosOfNetworks"))}`.execute(db)
   const found = Map.groupBy(rows, (row) => row.noun)
   return Object.fromEntries([...found].map(([noun, of]) => [noun, of.map((row) => row.id)]))
 }

@@ -23,6 +23,8 @@ import { networkTarget } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { portTarget } from "../port/port.ts"
 import { loadPort } from "../port/read.ts"
+import { qosPolicyNotFound } from "../qos/faults.ts"
+import { loadQosPolicy, qosPolicyTarget } from "../qos/qos-policy.ts"
 import { change, lockRow, type Table, updateRow } from "../resource/standard.ts"
 import { type Viewer, viewerOf } from "../resource/viewer.ts"
 import { loadRouter } from "../router/read.ts"
@@ -184,6 +186,9 @@ export const tagVerbs = {
       securityGroupTarget,
       securityGroupNotFound,
     ),
+  ),
+  qosPolicy: tagVerbsOf(
+    noun("qosPolicy", "qos_policy", "policy", loadQosPolicy, qosPolicyTarget, qosPolicyNotFound),
   ),
   subnetPool: tagVerbsOf(
     noun("subnetPool", "subnet_pool", "subnetpool", loadSubnetPool, subnetPoolTarget, subnetPoolNotFound),

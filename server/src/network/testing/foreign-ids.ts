@@ -46,12 +46,40 @@ async function make(side: Side, world: World): Promise<void> {
   // Shared with a third project, of which neither side is.
   const share = { object_type: "security_group", object_id: group, action: "access_as_shared" }
   await keep("rbac_policy", "/rbac-policies", { ...share, target_tenant: `friend-of-${name}` })
+  await keepQos(side, world)
   things.set("external_network", outside)
   const rules = (await world.make(world.admin, "GET", `${v2}/default-security-group-rules`))
     .default_security_group_rules
   const ids = rules.map((rule: { id: string }) => rule.id).sort()
   things.set("default_security_group_rule", ids[0])
 }
+
+/** Made by administrators, for projects. Such that a port may have the first. */
+async function keepQos({ name: sideName, things }: Side, world: World): Promise<void> {
+  const policy = { name: secretName({ name: sideName }), project_id: things.get("project") }
+  const post = async (path: string, key: string, body: object) =>
+    (await world.make(world.admin, "POST", `${v2}/qos/policies${path}`, { [key]: body }))[key].id as string
+  const kept = await post("", "policy", policy)
+  things.set("qos_policy", kept)
+  for (const [type, values] of qosRules)
+    things.set(`${type}_rule`, await post(`/${kept}/${type}_rules`, `${type}_rule`, values))
+}
+
+const qosRules = [
+  ["bandwidth_limit", { max_kbps: 1000 }],
+  ["dscp_marking", { dscp_mark: 8 }],
+  ["minimum_bandwidth", { min_kbps: 10 }],
+  ["packet_rate_limit", { max_kpps: 10 }],
+  ["minimum_packet_rate", { min_kpps: 1 }],
+] as const
+/** The paths of one rule below its policy, and by itself. */
+const qosRulePaths = (type: string) => [
+  ...(type === "minimum_packet_rate" ? ["minimum-packet-rate-rules"] : []).map(
+    (words) => ["", `/qos/policies/{policy_id}/${words}`] as const,
+  ),
+  ["", `/qos/policies/{policy_id}/${type}_rules`] as const,
+  ["alias_", `/qos/alias-${type.replaceAll("_", "-")}-rules`] as const,
+]
 
 /**
  * At an address that nothing of everybody's shows: the external subnet's pool ends with 172.24.4.254, which shows
@@ -124,6 +152,8 @@ const tagged = [
   "/floatingips/{floatingip_id}",
   "/security-groups/{security_group_id}",
   "/subnetpools/{subnetpool_id}",
+  "/policies/{policy_id}",
+  "/qos/policies/{policy_id}",
 ]
 
 export const foreignIds: ServiceFixture = {
@@ -142,6 +172,9 @@ export const foreignIds: ServiceFixture = {
     address_scope_id: thing("address_scope"),
     address_group_id: thing("address_group"),
     rbac_policy_id: thing("rbac_policy"),
+    policy_id: thing("qos_policy"),
+    ...Object.fromEntries(qosRules.map(([type]) => [`${type}_rule_id`, thing(`${type}_rule`)])),
+    rule_type: word("bandwidth_limit"),
     project_id: thing("project"),
     agent_id: thing("network_agent"),
     tag: word("tag"),
@@ -172,6 +205,8 @@ export const foreignIds: ServiceFixture = {
     remote_address_group_id: thing("address_group"),
     address_scope_id: thing("address_scope"),
     "rbac_policy.object_id": thing("network"),
+    qos_policy_id: thing("qos_policy"),
+    "router.external_gateway_info.qos_policy_id": thing("qos_policy"),
     segmentation_id: word("a number"),
     host_id: word("a host's name"),
   },
@@ -227,6 +262,18 @@ export const foreignIds: ServiceFixture = {
         target_tenant: `somebody-${Math.random()}`,
       },
     }),
+    "POST /qos/policies": named("policy"),
+    "PUT /qos/policies/{policy_id}": named("policy"),
+    ...Object.fromEntries(
+      qosRules.flatMap(([type, values]) =>
+        qosRulePaths(type).flatMap(([before, path]) => [
+          [`POST ${path}`, { [`${type}_rule`]: values }],
+          [`PUT ${path}/{${type}_rule_id}`, { [`${before}${type}_rule`]: values }],
+        ]),
+      ),
+    ),
+    "POST /routers router.external_gateway_info.qos_policy_id": gateway,
+    "PUT /routers/{router_id} router.external_gateway_info.qos_policy_id": gateway,
     "PUT /rbac-policies/{rbac_policy_id}": { rbac_policy: { target_tenant: "somebody" } },
     ...Object.fromEntries(
       tagged.flatMap((path) => [`POST ${path}/tags`, `PUT ${path}/tags`]).map((each) => [each, tags]),

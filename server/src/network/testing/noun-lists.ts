@@ -19,6 +19,7 @@ import { agentNoun } from "../agent/agent.ts"
 import { floatingIpNoun } from "../floating-ip/floating-ip.ts"
 import { networkNoun } from "../network/network.ts"
 import { portNoun } from "../port/port.ts"
+import { qosPolicyNoun } from "../qos/qos-policy.ts"
 import { rbacPolicyNoun } from "../rbac/rbac-policy.ts"
 import type { Viewer } from "../resource/viewer.ts"
 import { routerNoun } from "../router/router.ts"
@@ -207,6 +208,21 @@ export const nounLists: readonly NounFixture[] = [
     values: standard,
     unindexed: {
       [nobody]: ["revisionNumber", "changedSince", "description"],
+    },
+  }),
+  listsOf(qosPolicyNoun, {
+    ...viewers,
+    rows: [
+      sql`insert into network.qos_policy (id, project_id, name, created_at)
+        select ${id("qos policy")}, ${owner}, ${name}, ${at} from ${rows}`,
+      sql`insert into network.qos_rule (id, qos_policy_id, type, dscp_mark)
+        select ${id("qos rule")}, ${id("qos policy")}, 'dscp_marking', 8 from ${rows}`,
+      shares("qos_policy", "qos policy"),
+    ],
+    values: standard,
+    unindexed: {
+      [same]: ["isDefault"],
+      [nobody]: ["revisionNumber", "changedSince", "description", "tags", "tagsAny"],
     },
   }),
   // Its rows are there already.

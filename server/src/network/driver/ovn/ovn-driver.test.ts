@@ -31,6 +31,7 @@ const dumpedTables = [
   "HA_Chassis_Group",
   "HA_Chassis",
   "NAT",
+  "QoS",
   "ACL",
   "Port_Group",
   "DHCP_Options",

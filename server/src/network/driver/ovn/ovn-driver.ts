@@ -25,7 +25,7 @@ export interface OvnDriverOptions {
 }
 
 const columns = {
-  Logical_Switch: ["name", "ports", "dns_records", "other_config", "external_ids"],
+  Logical_Switch: ["name", "ports", "dns_records", "qos_rules", "other_config", "external_ids"],
   Logical_Switch_Port: [
     "name",
     "type",
@@ -54,6 +54,7 @@ const columns = {
   HA_Chassis: ["chassis_name", "priority", "external_ids"],
   Logical_Router_Static_Route: ["ip_prefix", "nexthop", "output_port", "external_ids"],
   NAT: ["type", "external_ip", "logical_ip", "external_mac", "logical_port", "external_ids"],
+  QoS: ["priority", "direction", "match", "action", "bandwidth", "external_ids"],
   DHCP_Options: ["cidr", "options", "external_ids"],
   Port_Group: ["name", "ports", "acls", "external_ids"],
   ACL: ["direction", "priority", "action", "match", "external_ids"],

@@ -2,6 +2,7 @@
 // and so do floating IPs that are not distributed; the traffic between tenant networks stays on each host.
 import type { WantFloatingIp, WantNetwork, WantRouter, WantSubnet } from "../network-driver.ts"
 import { gatewaysOf } from "./gateways.ts"
+import { floatingIpQosRows, gatewayQosRows } from "./qos.ts"
 import { type DesiredRow, ownerOf } from "./row.ts"
 import { onSwitch } from "./switch.ts"
 
@@ -25,7 +26,13 @@ export function routerRows(router: WantRouter, around: RouterSurroundings): Desi
     },
     externalIds: { "kumoi:name": router.name },
   }
-  return [row, ...portRows(router, around), ...snatRows(router), ...routeRows(router)]
+  return [
+    row,
+    ...portRows(router, around),
+    ...snatRows(router),
+    ...routeRows(router),
+    ...gatewayQosRows(router),
+  ]
 }
 
 /** Both sides of every interface and gateway: the router's port and the switch's. */
@@ -102,7 +109,11 @@ function snatRows(router: WantRouter): DesiredRow[] {
 }
 
 /** A distributed one has a MAC address of its own, with which its port's host answers for it. */
-export function floatingIpRow(floatingIp: WantFloatingIp): DesiredRow {
+export function floatingIpRows(floatingIp: WantFloatingIp): DesiredRow[] {
+  return [natRow(floatingIp), ...floatingIpQosRows(floatingIp)]
+}
+
+function natRow(floatingIp: WantFloatingIp): DesiredRow {
   const { isDistributed } = floatingIp
   return {
     table: "NAT",

@@ -14,7 +14,7 @@ interface ManagedTable {
 }
 
 export const managedTables = {
-  Logical_Switch: { isRoot: true, lists: ["ports", "dns_records"], refs: [] },
+  Logical_Switch: { isRoot: true, lists: ["ports", "dns_records", "qos_rules"], refs: [] },
   Logical_Switch_Port: { isRoot: false, lists: [], refs: ["dhcpv4_options", "dhcpv6_options"] },
   Logical_Router: { isRoot: true, lists: ["ports", "nat", "static_routes"], refs: [] },
   Logical_Router_Port: { isRoot: false, lists: ["gateway_chassis"], refs: ["ha_chassis_group"] },
@@ -24,6 +24,7 @@ export const managedTables = {
   HA_Chassis: { isRoot: false, lists: [], refs: [] },
   Logical_Router_Static_Route: { isRoot: false, lists: [], refs: [] },
   NAT: { isRoot: false, lists: [], refs: [] },
+  QoS: { isRoot: false, lists: [], refs: [] },
   DHCP_Options: { isRoot: true, lists: [], refs: [] },
   Port_Group: { isRoot: true, lists: ["acls", "ports"], refs: [] },
   ACL: { isRoot: false, lists: [], refs: [] },

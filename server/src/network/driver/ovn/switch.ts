@@ -4,6 +4,7 @@ import { eui64Address } from "../../../platform/net/address.ts"
 import type { WantNetwork, WantPort, WantSubnet } from "../network-driver.ts"
 import { domainName, portDhcp } from "./dhcp.ts"
 import { quoted } from "./dhcp-extra-options.ts"
+import { portQosRows } from "./qos.ts"
 import { type DesiredRow, namesKey, ownerOf } from "./row.ts"
 import { dropGroupId } from "./security-group.ts"
 
@@ -78,6 +79,7 @@ export function portRows(
       refs: { dhcpv4_options: row(dhcp.v4), dhcpv6_options: row(dhcp.v6) },
       externalIds: { "kumoi:name": port.name, [namesKey]: namesOfPort(port, network).join(" ") },
     },
+    ...portQosRows(port),
   ]
 }
 

@@ -7,6 +7,7 @@ import type {
   ReconcileReport,
   Told,
   WantPort,
+  WantQos,
 } from "../network-driver.ts"
 import { isNothing, nouns, told } from "../want.ts"
 import { ports, sampleWant } from "./sample-want.ts"
@@ -56,6 +57,7 @@ export function randomWant(random: Random): NetworkWant {
   }
   linkPorts(want.ports, random)
   changeRouters(want, random)
+  changeQos(want)
   return want
 }
 
@@ -81,6 +83,20 @@ function changePort(port: WantPort, random: Random, groups: readonly string[]): 
   port.extraDhcpOptions = random(3) === 0 ? [{ name: "tftp-server", value: "192.0.2.9", ipVersion: 4 }] : []
   port.allowedAddressPairs =
     random(3) === 0 ? [{ ipAddress: "192.0.2.77", macAddress: "fa:16:3e:99:99:99" }] : []
+}
+
+/** Of what else there is, so that it takes nothing from the same seed's networks. */
+function changeQos(want: NetworkWant): void {
+  const random = randomFrom(want.networks.reduce((sum, { mtu }) => sum + mtu, want.ports.length))
+  const gateways = want.routers.flatMap(({ gateway }) => gateway ?? [])
+  const machines = want.ports.filter(({ kind }) => kind === "vif")
+  for (const each of [...machines, ...gateways, ...want.floatingIps]) each.qos = someQos(random)
+}
+
+function someQos(random: Random): WantQos | null {
+  const limit = () =>
+    random(2) === 0 ? { maxKbps: 1000 + random(2), maxBurstKbits: random(2) === 0 ? 800 : null } : null
+  return random(2) === 0 ? { egress: limit(), ingress: limit(), dscpMark: random(2) === 0 ? 26 : null } : null
 }
 
 /** Names and shared addresses, as the service finds them among the rows. */
@@ -137,7 +153,7 @@ function isWhole(want: NetworkWant): boolean {
     stands.every((port) => port.fixedIps.every((fixed) => subnets.has(fixed.subnetId))) &&
     want.ports.every((port) => port.securityGroupIds.every((id) => groups.has(id))) &&
     want.routers.every((router) => networks.has(router.gateway?.networkId ?? "") || !router.gateway) &&
-    want.floatingIps.every((floatingIp) => routers.has(floatingIp.routerId)) &&
+    want.floatingIps.every((each) => routers.has(each.routerId) && networks.has(each.networkId)) &&
     want.securityGroups.every((group) =>
       group.rules.every((rule) => !rule.remoteGroupId || groups.has(rule.remoteGroupId)),
     )

@@ -58,6 +58,7 @@ function port(n: number, name: string, subnetOf: WantSubnet, address: string, gr
     dnsName: name,
     holdsName: true,
     virtual: null,
+    qos: null,
   }
 }
 
@@ -130,6 +131,7 @@ export const sampleWant: NetworkWant = {
         fixedIps: [
           { subnetId: uuid(13), ipAddress: routerAddress, cidr: "172.24.4.0/24", gatewayIp: "172.24.4.1" },
         ],
+        qos: null,
       },
       interfaces: [subnetA, subnetB, subnetA6].map((each, i) => ({
         portId: uuid(62 + i),
@@ -149,6 +151,9 @@ export const sampleWant: NetworkWant = {
       portId: ports.a.id,
       macAddress: "fa:16:3e:00:02:01",
       isDistributed: false,
+      networkId: netPublic.id,
+      gatewayPortId: uuid(61),
+      qos: null,
     },
   ],
   securityGroups: [
