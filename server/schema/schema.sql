@@ -2023,7 +2023,8 @@ create table network.qos_policy (
   updated_at timestamp with time zone default now() not null,
   constraint qos_policy_pkey PRIMARY KEY (id)
 );
-CREATE INDEX qos_policy_all ON network.qos_policy USING btree (created_at, id);
+CREATE INDEX qos_policy_by_creation ON network.qos_policy USING btree (created_at, id);
+CREATE INDEX qos_policy_by_name ON network.qos_policy USING btree (name, project_id);
 CREATE INDEX qos_policy_list ON network.qos_policy USING btree (project_id, created_at, id);
 CREATE UNIQUE INDEX qos_policy_one_default ON network.qos_policy USING btree (project_id) WHERE is_default;
 
