@@ -221,7 +221,6 @@ export const nounLists: readonly NounFixture[] = [
     ],
     values: standard,
     unindexed: {
-      [same]: ["isDefault"],
       [nobody]: ["revisionNumber", "changedSince", "description", "tags", "tagsAny"],
     },
   }),
