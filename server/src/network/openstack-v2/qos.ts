@@ -192,9 +192,13 @@ function rulesOfPolicyRoutes(type: RuleTypeName, path: string): Route[] {
   ]
 }
 
-/** Neutron takes both spellings of this one; clients send the first. */
-const paths = (type: RuleTypeName) =>
-  type === "minimum_packet_rate" ? [`${type}_rules`, `${type}_rules`.replaceAll("_", "-")] : [`${type}_rules`]
+/** Below a policy; two of them Neutron has at a second place too. */
+const otherPaths: Partial<Record<RuleTypeName, string>> = {
+  minimum_packet_rate: "/qos/policies/{policy_id}/minimum-packet-rate-rules",
+  packet_rate_limit: "/policies/{policy_id}/packet_rate_limit_rules",
+}
+const pathsOf = (type: RuleTypeName) =>
+  [`/qos/policies/{policy_id}/${type}_rules`, otherPaths[type]].filter((path) => path !== undefined)
 
 const named = { type: "string" }
 const parameterShown: JsonSchema = {
@@ -261,9 +265,7 @@ const ruleTypeRoutes: Route[] = [
 
 export const qosRoutes: Route[] = [
   ...policyRoutes,
-  ...ruleTypeNames.flatMap((type) =>
-    paths(type).flatMap((words) => rulesOfPolicyRoutes(type, `/qos/policies/{policy_id}/${words}`)),
-  ),
+  ...ruleTypeNames.flatMap((type) => pathsOf(type).flatMap((path) => rulesOfPolicyRoutes(type, path))),
   ...ruleTypeNames.flatMap((type) =>
     ruleRoutes(type, "alias", `/qos/alias-${type.replaceAll("_", "-")}-rules`),
   ),

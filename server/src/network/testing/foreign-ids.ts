@@ -54,7 +54,7 @@ async function make(side: Side, world: World): Promise<void> {
   things.set("default_security_group_rule", ids[0])
 }
 
-/** Made by administrators, for projects. Such that a port may have the first. */
+/** Made by administrators, for projects. */
 async function keepQos({ name: sideName, things }: Side, world: World): Promise<void> {
   const policy = { name: secretName({ name: sideName }), project_id: things.get("project") }
   const post = async (path: string, key: string, body: object) =>
@@ -72,14 +72,25 @@ const qosRules = [
   ["packet_rate_limit", { max_kpps: 10 }],
   ["minimum_packet_rate", { min_kpps: 1 }],
 ] as const
-/** The paths of one rule below its policy, and by itself. */
-const qosRulePaths = (type: string) => [
-  ...(type === "minimum_packet_rate" ? ["minimum-packet-rate-rules"] : []).map(
-    (words) => ["", `/qos/policies/{policy_id}/${words}`] as const,
-  ),
-  ["", `/qos/policies/{policy_id}/${type}_rules`] as const,
-  ["alias_", `/qos/alias-${type.replaceAll("_", "-")}-rules`] as const,
-]
+/** Of one rule below its policy, and by itself. */
+const qosRuleBodies = qosRules.flatMap(([type, values]) => {
+  const below = [
+    `/qos/policies/{policy_id}/${type}_rules`,
+    ...(type === "minimum_packet_rate" ? ["/qos/policies/{policy_id}/minimum-packet-rate-rules"] : []),
+    ...(type === "packet_rate_limit" ? ["/policies/{policy_id}/packet_rate_limit_rules"] : []),
+  ]
+  const body = { [`${type}_rule`]: values }
+  return [
+    ...below.flatMap((path) => [
+      [`POST ${path}`, body] as const,
+      [`PUT ${path}/{${type}_rule_id}`, body] as const,
+    ]),
+    [
+      `PUT /qos/alias-${type.replaceAll("_", "-")}-rules/{${type}_rule_id}`,
+      { [`alias_${type}_rule`]: values },
+    ] as const,
+  ]
+})
 
 /**
  * At an address that nothing of everybody's shows: the external subnet's pool ends with 172.24.4.254, which shows
@@ -264,14 +275,7 @@ export const foreignIds: ServiceFixture = {
     }),
     "POST /qos/policies": named("policy"),
     "PUT /qos/policies/{policy_id}": named("policy"),
-    ...Object.fromEntries(
-      qosRules.flatMap(([type, values]) =>
-        qosRulePaths(type).flatMap(([before, path]) => [
-          [`POST ${path}`, { [`${type}_rule`]: values }],
-          [`PUT ${path}/{${type}_rule_id}`, { [`${before}${type}_rule`]: values }],
-        ]),
-      ),
-    ),
+    ...Object.fromEntries(qosRuleBodies),
     "POST /routers router.external_gateway_info.qos_policy_id": gateway,
     "PUT /routers/{router_id} router.external_gateway_info.qos_policy_id": gateway,
     "PUT /rbac-policies/{rbac_policy_id}": { rbac_policy: { target_tenant: "somebody" } },
