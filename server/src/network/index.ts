@@ -59,7 +59,8 @@ export { deletePort } from "./port/delete.ts"
 export { type DnsAssignment, dnsAssignment, type Port, portNoun } from "./port/port.ts"
 export { getPort, hiddenPortAttributes, listPorts } from "./port/read.ts"
 export { updatePort } from "./port/update.ts"
-export { createQosPolicies, deleteQosPolicy, updateQosPolicy } from "./qos/change.ts"
+export { createQosPolicies } from "./qos/create.ts"
+export { deleteQosPolicy } from "./qos/delete.ts"
 export * from "./qos/faults.ts"
 export {
   getQosPolicy,
@@ -79,6 +80,7 @@ export {
   type RuleValues,
   ruleTypeNames,
 } from "./qos/rule-types.ts"
+export { updateQosPolicy } from "./qos/update.ts"
 export { quotaResources } from "./quota.ts"
 export {
   getDefaultNetworkQuota,

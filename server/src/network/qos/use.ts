@@ -35,8 +35,8 @@ interface Taking {
 }
 
 /**
- * The policy that something gets: one that the caller sees, with rules that the engine keeps. Nobody deletes it or gives
- * it another rule before the transaction ends.
+ * The policy that something gets: one that the caller sees, with rules that the engine keeps. Nobody deletes it or
+ * gives it another rule before the transaction ends.
  */
 export async function takeQosPolicy(
   ctx: Ctx,

@@ -1,4 +1,4 @@
-// QoS policies as QoS rows of the switch that a port is on: the first hypervisor that sees a packet counts and marks it.
+// QoS policies as QoS rows of the switch that a port is on: each packet is counted and marked on the port's host.
 // A floating IP and a router's gateway are on the switch of the external network, behind the router's port there, on
 // the host that translates their addresses.
 import type { WantFloatingIp, WantPort, WantQos, WantRouter } from "../network-driver.ts"
