@@ -15,7 +15,7 @@ import {
   tunnelInUse,
   vlanInUse,
 } from "../faults.ts"
-import { policyFaults, takeDefaultQosPolicy, takeQosPolicy } from "../qos/use.ts"
+import { defaultQosPolicy, holdQosPolicy, policyFaults, takeQosPolicy } from "../qos/use.ts"
 import { networkQuota } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
 import { notify } from "../resource/notify.ts"
@@ -89,11 +89,16 @@ export async function insertNetwork(ctx: Ctx, tx: Tx, input: NetworkInput): Prom
     await sql`update network.network set is_default = false where is_default`.execute(tx)
   }
   const viewer = { ...viewerOf(ctx), seesAll: true }
+  const { qosPolicyId: wanted } = input
   const made = await insertWithSegment(tx, config, viewer, segment, {
     ...values,
     project_id: projectId,
-    qos_policy_id: await qosPolicyOf(ctx, tx, { id: values.id, projectId, wanted: input.qosPolicyId }),
+    // Neutron takes null for nothing said.
+    qos_policy_id: wanted
+      ? await takeQosPolicy(ctx, tx, { wanted, user: { noun: "network", id: values.id } })
+      : defaultQosPolicy(projectId),
   })
+  if (!wanted && made.qosPolicyId) await holdQosPolicy(tx, made.qosPolicyId, { noun: "network", id: made.id })
   noteChanged(tx, { networks: [made.id] })
   const grants = [
     ...(input.shared ? (["access_as_shared"] as const) : []),
@@ -103,17 +108,6 @@ export async function insertNetwork(ctx: Ctx, tx: Tx, input: NetworkInput): Prom
   for (const action of grants)
     await grantAccess(tx, { projectId, objectType: "network", objectId: made.id, action })
   return await loadNetwork(tx, made.id, viewer)
-}
-
-async function qosPolicyOf(
-  ctx: Ctx,
-  tx: Tx,
-  network: { id: string; projectId: string; wanted: string | null | undefined },
-): Promise<string | null> {
-  const { id, projectId, wanted } = network
-  // Neutron takes null for nothing said.
-  if (!wanted) return await takeDefaultQosPolicy(tx, projectId, id)
-  return (await takeQosPolicy(ctx, tx, { wanted, user: { noun: "network", id } })) ?? null
 }
 
 type Values = Readonly<Record<string, unknown>>

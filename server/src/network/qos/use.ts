@@ -52,19 +52,13 @@ export async function takeQosPolicy(
   return await holdQosPolicy(tx, wanted, user)
 }
 
-/** The default of the project, for a new network of its own. */
-export async function takeDefaultQosPolicy(
-  tx: Tx,
-  projectId: string,
-  networkId: string,
-): Promise<string | null> {
-  const { rows } = await sql<{ id: string }>`select id from network.qos_policy
-    where project_id = ${projectId} and is_default`.execute(tx)
-  const [policy] = rows
-  return policy ? await holdQosPolicy(tx, policy.id, { noun: "network", id: networkId }) : null
+/** The default of the project, for a new network of its own: part of its row's statement, as few projects have one. */
+export function defaultQosPolicy(projectId: string): RawBuilder<string | null> {
+  return sql`(select id from network.qos_policy where project_id = ${projectId} and is_default for share)`
 }
 
-async function holdQosPolicy(tx: Tx, policyId: string, user: Taking["user"]): Promise<string> {
+/** Nobody deletes it or gives it another rule before the transaction ends; it has none that is not kept. */
+export async function holdQosPolicy(tx: Tx, policyId: string, user: Taking["user"]): Promise<string> {
   const { rows } = await sql`select from network.qos_policy where id = ${policyId} for share`.execute(tx)
   if (rows.length === 0) throw qosPolicyNotFound(policyId)
   const found = await sql<{ type: string }>`select type from network.qos_rule
