@@ -105,6 +105,7 @@ function wantOf(count: number): NetworkWant {
     ports: Array.from({ length: count }, (_, n) => portOf(n)),
     routers: [],
     floatingIps: [],
+    portForwardings: [],
     securityGroups: [{ id: uuidOf(4, 0), isStateful: true, rules: [ruleOf(0, 22), ruleOf(1, 80)] }],
   }
 }
@@ -153,7 +154,15 @@ async function measureSingles(
   count: number,
   repeat: number,
 ): Promise<void> {
-  const nothing = { networks: [], subnets: [], ports: [], routers: [], floatingIps: [], securityGroups: [] }
+  const nothing = {
+    networks: [],
+    subnets: [],
+    ports: [],
+    routers: [],
+    floatingIps: [],
+    portForwardings: [],
+    securityGroups: [],
+  }
   const [group] = want.securityGroups
   if (!group) throw new Error("no group")
   const portChange = (n: number, port: WantPort | null) => {

@@ -2002,6 +2002,34 @@ CREATE UNIQUE INDEX port_one_distributed ON network.port USING btree (network_id
 CREATE UNIQUE INDEX port_one_gateway ON network.port USING btree (device_id) WHERE (device_owner = 'network:router_gateway'::text);
 CREATE INDEX port_with_pairs ON network.port USING btree (network_id) WHERE (allowed_address_pairs <> '[]'::jsonb);
 
+create table network.port_forwarding (
+  id uuid not null,
+  project_id text not null,
+  floating_ip_id uuid not null,
+  internal_port_id uuid not null,
+  internal_ip_address inet not null,
+  protocol text not null,
+  internal_port_first integer not null,
+  internal_port_last integer not null,
+  external_port_first integer not null,
+  external_port_last integer not null,
+  description text default ''::text not null,
+  created_at timestamp with time zone default now() not null,
+  constraint port_forwarding_pkey PRIMARY KEY (id),
+  constraint port_forwarding_floating_ip_id_fkey FOREIGN KEY (floating_ip_id) REFERENCES network.floating_ip(id),
+  constraint port_forwarding_internal_port_id_fkey FOREIGN KEY (internal_port_id) REFERENCES network.port(id),
+  constraint port_forwarding_external EXCLUDE USING gist (floating_ip_id WITH =, protocol WITH =, int4range(external_port_first, external_port_last, '[]'::text) WITH &&),
+  constraint port_forwarding_internal EXCLUDE USING gist (internal_port_id WITH =, internal_ip_address WITH =, protocol WITH =, int4range(internal_port_first, internal_port_last, '[]'::text) WITH &&),
+  constraint port_forwarding_check CHECK (((internal_port_last >= internal_port_first) AND (internal_port_last <= 65535))),
+  constraint port_forwarding_check1 CHECK (((external_port_last >= external_port_first) AND (external_port_last <= 65535))),
+  constraint port_forwarding_external_port_first_check CHECK (((external_port_first >= 1) AND (external_port_first <= 65535))),
+  constraint port_forwarding_internal_port_first_check CHECK (((internal_port_first >= 1) AND (internal_port_first <= 65535))),
+  constraint port_forwarding_protocol_check CHECK ((protocol = ANY (ARRAY['tcp'::text, 'udp'::text])))
+);
+CREATE INDEX port_forwarding_by_port ON network.port_forwarding USING btree (internal_port_id);
+CREATE INDEX port_forwarding_by_project ON network.port_forwarding USING btree (project_id);
+CREATE INDEX port_forwarding_list ON network.port_forwarding USING btree (floating_ip_id, created_at, id);
+
 create table network.port_security_group (
   port_id uuid not null,
   security_group_id uuid not null,

@@ -11,6 +11,7 @@ export const addressScopeNotFound = notFound("address_scope", "Address scope")
 export const portNotFound = notFound("port", "Port")
 export const routerNotFound = notFound("router", "Router", "could not be found")
 export const floatingIpNotFound = notFound("floating_ip", "Floating IP", "could not be found")
+export const portForwardingNotFound = notFound("port_forwarding", "Port Forwarding")
 export const securityGroupNotFound = notFound("security_group", "Security group", "does not exist")
 export const securityGroupRuleNotFound = notFound(
   "security_group_rule",
@@ -432,4 +433,33 @@ export const gatewaysSimulated = fault(
   "unsupported",
   "network.gateway.simulated",
   () => "The network of this cloud is simulated: it has no gateways.",
+)
+/** In the words of Neutron's service of port forwardings. */
+export const badPortForwarding = fault(
+  "invalid",
+  "network.port_forwarding.invalid",
+  (why: string) => `Bad port_forwarding request: ${why}.`,
+)
+export const portForwardingCollides = fault(
+  "invalid",
+  "network.port_forwarding.collision",
+  (key: string, existing: string, asked: string) =>
+    `Bad port_forwarding request: There is a port collision with the ${key}. The following ranges collide: ${existing} and ${asked}.`,
+)
+export const floatingIpForwards = fault(
+  "conflict",
+  "network.floating_ip.has_port_forwardings",
+  (id: string) => `Floating IP ${id} in use by Port Forwarding resources.`,
+)
+export const portHasFloatingIp = fault(
+  "conflict",
+  "network.port.has_floating_ip",
+  (floatingIpAddress: string, floatingIpId: string, portId: string, fixedIp: string) =>
+    `Cannot create port forwarding to floating IP ${floatingIpAddress} (${floatingIpId}) with port ${portId} using fixed IP ${fixedIp}, as that port already has a binding floating IP.`,
+)
+export const portHasForwardings = fault(
+  "invalid",
+  "network.port.has_port_forwardings",
+  (portId: string) =>
+    `Cannot associate floating IP to port ${portId} because it already has a Port Forwarding binding.`,
 )

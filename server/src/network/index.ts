@@ -81,6 +81,11 @@ export {
   ruleTypeNames,
 } from "./qos/rule-types.ts"
 export { updateQosPolicy } from "./qos/update.ts"
+export { createPortForwardings } from "./port-forwarding/create.ts"
+export { deletePortForwarding } from "./port-forwarding/delete.ts"
+export { forwardedProtocols, portForwardingNoun } from "./port-forwarding/port-forwarding.ts"
+export { getPortForwarding, listPortForwardings } from "./port-forwarding/read.ts"
+export { updatePortForwarding } from "./port-forwarding/update.ts"
 export { quotaResources } from "./quota.ts"
 export {
   getDefaultNetworkQuota,

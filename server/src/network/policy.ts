@@ -161,10 +161,13 @@ const routerRules = [
   rule("remove_extraroutes", member, "remove routes from a router"),
 ]
 
-const floatingIpRules = noun("floatingip", owned, {
-  ...tagsOf(owned),
-  create: { floating_ip_address: manager, tags: member },
-})
+const floatingIpRules = [
+  ...noun("floatingip", owned, {
+    ...tagsOf(owned),
+    create: { floating_ip_address: manager, tags: member },
+  }),
+  ...noun("floatingip_port_forwarding", owned),
+]
 
 const seeGroup = `${reader} or ${isShared}`
 const groupMember = `${admin} or (role:member and ${groupOwner})`

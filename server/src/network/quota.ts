@@ -20,6 +20,10 @@ export const networkQuota = declareQuota({
       default: ({ network }) => network.quotaFloatingIps,
       use: countOf({ table: sql`network.floating_ip` }),
     },
+    port_forwarding: {
+      default: ({ network }) => network.quotaPortForwardings,
+      use: countOf({ table: sql`network.port_forwarding` }),
+    },
     security_group: {
       default: ({ network }) => network.quotaSecurityGroups,
       use: countOf({ table: sql`network.security_group` }),

@@ -153,6 +153,21 @@ export interface PortTable {
   qos_policy_id: string | null
 }
 
+export interface PortForwardingTable {
+  id: string
+  project_id: string
+  floating_ip_id: string
+  internal_port_id: string
+  internal_ip_address: string
+  protocol: string
+  internal_port_first: number
+  internal_port_last: number
+  external_port_first: number
+  external_port_last: number
+  description: Generated<string>
+  created_at: TimestampNow
+}
+
 export interface PortSecurityGroupTable {
   port_id: string
   security_group_id: string
@@ -304,6 +319,7 @@ declare module "../platform/db/database.ts" {
     "network.ip_allocation": IpAllocationTable
     "network.network": NetworkTable
     "network.port": PortTable
+    "network.port_forwarding": PortForwardingTable
     "network.port_security_group": PortSecurityGroupTable
     "network.qos_policy": QosPolicyTable
     "network.qos_rule": QosRuleTable

@@ -181,15 +181,15 @@ export class Guest {
     )
   }
 
-  async fetches(address: string): Promise<boolean> {
-    return (await this.get(address)) === "guest page\n"
+  async fetches(address: string, port = 80): Promise<boolean> {
+    return (await this.get(address, "/", [], port)) === "guest page\n"
   }
 
   /** The page's text; empty when there is no answer. (Debian's static busybox crashes in its own wget.) */
-  async get(address: string, path = "/", headers: readonly string[] = []): Promise<string> {
+  async get(address: string, path = "/", headers: readonly string[] = [], port = 80): Promise<string> {
     const [nsenter = "", ...enter] = enterNetns(join(netnsDir, this.netns))
     const lines = [`GET ${path} HTTP/1.0`, `Host: ${address}`, ...headers, "", ""]
-    const result = await exec(nsenter, [...enter, "busybox", "nc", "-w", "3", address, "80"], {
+    const result = await exec(nsenter, [...enter, "busybox", "nc", "-w", "3", address, String(port)], {
       input: lines.join("\r\n"),
       okCodes: [0, 1],
     })

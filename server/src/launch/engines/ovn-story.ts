@@ -3,6 +3,7 @@ import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import {
   floatingAddress,
+  forwardingAddress,
   ports,
   routerAddress,
   sampleWant,
@@ -105,6 +106,32 @@ test("a rule for a remote group lets in its members only", async () => {
   await eventually("the page", () => a.fetches("10.0.2.10"))
   assert.equal(await closed.fetches("10.0.2.10"), false)
   assert.equal(await a.pings("10.0.2.10"), false, "the rule is for TCP")
+})
+
+test("ports of a floating IP lead to a guest, from outside, from its own network and from another one", async () => {
+  const want = structuredClone(sampleWant)
+  const [web] = want.securityGroups
+  const [forwarding] = want.portForwardings
+  assert.ok(web && forwarding)
+  // To a guest that has no floating IP of its own, and lets in who is in no group that it names.
+  want.floatingIps = []
+  forwarding.internalIpAddress = "10.0.1.10"
+  for (const port of want.ports) if (port.id === ports.closed.id) port.securityGroupIds = [web.id]
+  await tellAll(world.driver, want)
+  await eventually("the host to come in", () => canConnect(forwardingAddress, 8080))
+  assert.equal(
+    await canConnect(forwardingAddress, 8081),
+    false,
+    "nothing listens there, and no rule lets it in",
+  )
+  assert.equal(await canConnect(forwardingAddress, 80), false, "that port is not forwarded")
+  await eventually("its neighbour", () => closed.fetches(forwardingAddress, 8080))
+  assert.ok(await b.fetches(forwardingAddress, 8080), "from another network of the router")
+  want.portForwardings = []
+  assert.deepEqual(await tellAll(world.driver, want), { created: 0, updated: 0, removed: 1 })
+  await eventually("it to be closed", async () => !(await canConnect(forwardingAddress, 8080)))
+  await tellAll(world.driver, sampleWant)
+  await eventually("the floating IP to answer", () => hostPings(floatingAddress))
 })
 
 test("a guest takes its IPv6 address from the router's advertisement", async () => {

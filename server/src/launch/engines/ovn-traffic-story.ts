@@ -47,7 +47,7 @@ function trafficWant(): NetworkWant {
   want.ports.push(vip)
   want.floatingIps.push({
     ...floatingIp,
-    id: id(72),
+    id: id(74),
     floatingIpAddress: vipFloatingAddress,
     fixedIpAddress: vipAddress,
     portId: vip.id,

@@ -109,6 +109,21 @@ export interface WantFloatingIp {
   qos: WantQos | null
 }
 
+/** Of one floating IP: connections to its ports go to ports of an inner address, on the router's gateway. */
+export interface WantPortForwarding {
+  id: string
+  floatingIpId: string
+  routerId: string
+  /** Those that the router joins: from there, too, the floating IP's ports are reached. */
+  networkIds: string[]
+  protocol: "tcp" | "udp"
+  floatingIpAddress: string
+  internalIpAddress: string
+  /** As many as there are internal ones; or any number, and one internal one. */
+  externalPorts: { first: number; last: number }
+  internalPorts: { first: number; last: number }
+}
+
 export interface WantSecurityGroupRule {
   id: string
   direction: "ingress" | "egress"
@@ -133,6 +148,7 @@ export interface NetworkWant {
   ports: WantPort[]
   routers: WantRouter[]
   floatingIps: WantFloatingIp[]
+  portForwardings: WantPortForwarding[]
   securityGroups: WantSecurityGroup[]
 }
 

@@ -7,6 +7,7 @@ export const nothing: NetworkWant = {
   ports: [],
   routers: [],
   floatingIps: [],
+  portForwardings: [],
   securityGroups: [],
 }
 

@@ -2,7 +2,13 @@
 import { sql } from "kysely"
 import type { Tx } from "../../platform/db/database.ts"
 import { violatedConstraint } from "../../platform/db/database.ts"
-import { badRequest, floatingIpTargetTaken, notReachable } from "../faults.ts"
+import {
+  badRequest,
+  floatingIpForwards,
+  floatingIpTargetTaken,
+  notReachable,
+  portHasForwardings,
+} from "../faults.ts"
 import type { Port } from "../port/port.ts"
 import { loadPort } from "../port/read.ts"
 import { updateRow } from "../resource/standard.ts"
@@ -23,8 +29,17 @@ interface Target {
 const bad = (why: string) => badRequest(`Bad floatingip request: ${why}.`)
 
 /** The floating IP's row is locked (or new) in this transaction. */
-export async function pointFloatingIp(tx: Tx, fip: Target, to: Association, viewer: Viewer): Promise<void> {
+export async function pointFloatingIp(
+  tx: Tx,
+  fip: Target,
+  to: Association,
+  { viewer, isDistributed }: { viewer: Viewer; isDistributed: boolean },
+): Promise<void> {
+  const { rows: forwards } = await sql`select from network.port_forwarding where floating_ip_id = ${fip.id}
+    limit 1`.execute(tx)
+  if (forwards.length > 0) throw floatingIpForwards(fip.id)
   const port = await loadPort(tx, to.portId, viewer)
+  if (isDistributed) await checkForwardsNothing(tx, port.id)
   if (port.projectId !== fip.projectId && !viewer.seesAll) {
     throw bad(
       `Port ${port.id} is associated with a different tenant than Floating IP ${fip.id} and therefore cannot be bound`,
@@ -52,6 +67,14 @@ export async function pointFloatingIp(tx: Tx, fip: Target, to: Association, view
   }
 }
 
+/** The answers of a port with a distributed floating IP leave by its own host, past where they would be turned back. */
+async function checkForwardsNothing(tx: Tx, portId: string): Promise<void> {
+  await sql`select from network.port where id = ${portId} for update`.execute(tx)
+  const { rows } = await sql`select from network.port_forwarding where internal_port_id = ${portId}
+    limit 1`.execute(tx)
+  if (rows.length > 0) throw portHasForwardings(portId)
+}
+
 function chooseFixedIp(port: Port, wanted: string | undefined): { ipAddress: string; subnetId: string } {
   if (wanted !== undefined) {
     const found = port.fixedIps.find((ip) => ip.ipAddress === wanted)
@@ -72,7 +95,11 @@ function chooseFixedIp(port: Port, wanted: string | undefined): { ipAddress: str
 }
 
 /** A router on the subnet whose gateway is on the external network; best the one that is the subnet's own gateway. */
-async function routerBetween(tx: Tx, subnetId: string, networkId: string): Promise<string | undefined> {
+export async function routerBetween(
+  tx: Tx,
+  subnetId: string,
+  networkId: string,
+): Promise<string | undefined> {
   const { rows } = await sql<{ id: string }>`
     select i.router_id as id from network.router_interface i
     join network.subnet s on s.id = i.subnet_id

@@ -17,6 +17,7 @@ import {
   noAddressLeft,
   noExternalAddressLeft,
   notReachable,
+  portHasForwardings,
   portNotFound,
   subnetNotOfNetwork,
 } from "../faults.ts"
@@ -48,6 +49,7 @@ export const createFloatingIps = operation({
     noExternalAddressLeft,
     notReachable,
     floatingIpTargetTaken,
+    portHasForwardings,
     subnetNotOfNetwork,
     forbiddenProject,
     ...policyFaults,
@@ -119,7 +121,7 @@ async function insertFloatingIp(ctx: Ctx, tx: Tx, input: FloatingIpInput): Promi
     tx,
     fip,
     { portId: input.portId, fixedIpAddress: input.fixedIpAddress ?? undefined },
-    viewerOf(ctx),
+    { viewer: viewerOf(ctx), isDistributed: ctx.config.network.enableDistributedFloatingIp },
   )
   return await loadFloatingIp(tx, id)
 }

@@ -8,6 +8,15 @@ import { descriptionField, ownedFields, tagFields } from "../resource/standard.t
 import type { Viewer } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
 
+const Forwarding = Type.Object({
+  id: Type.String(),
+  protocol: Type.String(),
+  internalPort: Type.Union([Type.Integer(), Type.Null()]),
+  externalPort: Type.Union([Type.Integer(), Type.Null()]),
+  internalIpAddress: Type.String(),
+  internalPortId: Type.String(),
+})
+
 const PortDetails = Type.Object({
   name: Type.String(),
   networkId: Type.String(),
@@ -52,6 +61,15 @@ export const floatingIpNoun = noun({
           'adminStateUp', p.is_admin_up, 'status', p.status, 'deviceId', p.device_id, 'deviceOwner', p.device_owner,
           'serverId', p.server_id)
         from network.port p where p.id = f.fixed_port_id)`,
+    ),
+    portForwardings: structure(
+      Type.Array(Forwarding),
+      sql`(select coalesce(json_agg(json_build_object('id', w.id, 'protocol', w.protocol,
+          'internalPort', case when w.internal_port_first = w.internal_port_last then w.internal_port_first end,
+          'externalPort', case when w.external_port_first = w.external_port_last then w.external_port_first end,
+          'internalIpAddress', host(w.internal_ip_address), 'internalPortId', w.internal_port_id)
+          order by w.created_at, w.id), '[]')
+        from network.port_forwarding w where w.floating_ip_id = f.id)`,
     ),
   },
   visible: (viewer: Viewer) => visibleTo(viewer, { owner: sql`f.project_id` }),

@@ -1,8 +1,9 @@
 import { sql } from "kysely"
 import type { Tx } from "../../platform/db/database.ts"
+import { dropPortForwardingsOf } from "../port-forwarding/delete.ts"
 import { noteChanged } from "../sync/changes.ts"
 
-/** Floating IPs that point at the port (or at some of its addresses) point at nothing. */
+/** Floating IPs that point at the port (or at some of its addresses) point at nothing; ports forwarded to it go. */
 export async function releaseFloatingIpsOf(
   tx: Tx,
   portId: string,
@@ -14,4 +15,5 @@ export async function releaseFloatingIpsOf(
       generation = generation + 1, updated_at = now()
     where fixed_port_id = ${portId} and ${which} returning id`.execute(tx)
   noteChanged(tx, { floatingIps: rows.map((row) => row.id) })
+  await dropPortForwardingsOf(tx, portId, addresses)
 }

@@ -2,9 +2,11 @@ import { Type } from "typebox"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   badRequest,
+  floatingIpForwards,
   floatingIpNotFound,
   floatingIpTargetTaken,
   notReachable,
+  portHasForwardings,
   portNotFound,
   revisionMismatch,
 } from "../faults.ts"
@@ -29,6 +31,8 @@ export const updateFloatingIp = operation({
     badRequest,
     notReachable,
     floatingIpTargetTaken,
+    portHasForwardings,
+    floatingIpForwards,
     revisionMismatch,
     ...policyFaults,
   ],
@@ -43,7 +47,8 @@ export const updateFloatingIp = operation({
       if (changes.fixedIpAddress && !portId)
         throw badRequest("Bad floatingip request: fixed_ip_address cannot be specified without a port_id.")
       const wasAsked = changes.portId !== undefined || changes.fixedIpAddress !== undefined
-      if (wasAsked && portId === null) {
+      // One with port forwardings points at no port, and stays on their router.
+      if (wasAsked && portId === null && fip.portId !== null) {
         await updateRow(tx, "floatingIp", floatingIpId, {
           fixed_port_id: null,
           fixed_ip_address: null,
@@ -55,7 +60,7 @@ export const updateFloatingIp = operation({
           tx,
           fip,
           { portId, fixedIpAddress: changes.fixedIpAddress ?? undefined },
-          viewerOf(ctx),
+          { viewer: viewerOf(ctx), isDistributed: ctx.config.network.enableDistributedFloatingIp },
         )
       }
       const qosPolicyId = await takeQosPolicy(ctx, tx, {

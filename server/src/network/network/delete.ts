@@ -54,7 +54,7 @@ export async function deletePortsAndSubnets(tx: Tx, networkId: string): Promise<
 /** Floating IPs that point at nothing do not hold their network. */
 async function dropIdleFloatingIps(tx: Tx, networkId: string): Promise<void> {
   const { rows } = await sql<{ portId: string }>`delete from network.floating_ip
-    where floating_network_id = ${networkId} and fixed_port_id is null
+    where floating_network_id = ${networkId} and router_id is null
     returning floating_port_id as "portId"`.execute(tx)
   await sql`delete from network.port where id = any(${rows.map((row) => row.portId)}::uuid[])`.execute(tx)
 }

@@ -23,6 +23,18 @@ const portDetailsShown = {
   },
 }
 
+const forwardingShown = {
+  type: "object",
+  properties: {
+    id: uuid.schema,
+    protocol: { type: "string" },
+    internal_port: { type: "integer" },
+    external_port: { type: "integer" },
+    internal_ip_address: address.schema,
+    internal_port_id: uuid.schema,
+  },
+}
+
 export const floatingIps = resource({
   noun: floatingIpNoun,
   singular: "floatingip",
@@ -42,6 +54,19 @@ export const floatingIps = resource({
           device_id: portDetails.deviceId,
           device_owner: portDetails.deviceOwner,
         },
+    },
+    port_forwardings: {
+      shows: { type: "array", items: forwardingShown },
+      view: (floatingIp) =>
+        floatingIp.portForwardings.map((forwarding) => ({
+          id: forwarding.id,
+          protocol: forwarding.protocol,
+          // Of a range there is no one port.
+          ...(forwarding.internalPort === null ? {} : { internal_port: forwarding.internalPort }),
+          ...(forwarding.externalPort === null ? {} : { external_port: forwarding.externalPort }),
+          internal_ip_address: forwarding.internalIpAddress,
+          internal_port_id: forwarding.internalPortId,
+        })),
     },
   },
   // An update of nothing takes the address off its port, as clients of Neutron have used it for long.

@@ -8,6 +8,7 @@ import { renderFault } from "./fault-table.ts"
 import { floatingIpRoutes } from "./floatingips.ts"
 import { ipAvailabilityRoutes } from "./ip-availabilities.ts"
 import { networkRoutes } from "./networks.ts"
+import { portForwardingRoutes } from "./port-forwardings.ts"
 import { portRoutes } from "./ports.ts"
 import { qosRoutes } from "./qos.ts"
 import { quotaRoutes } from "./quotas.ts"
@@ -32,6 +33,7 @@ export const networkApi: Api = {
     ...portRoutes,
     ...routerRoutes,
     ...floatingIpRoutes,
+    ...portForwardingRoutes,
     ...securityGroupRoutes,
     ...subnetPoolRoutes,
     ...addressScopeRoutes,

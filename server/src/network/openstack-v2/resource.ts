@@ -32,7 +32,10 @@ interface Expected {
   expectedRevision?: number
 }
 
-export interface ResourceDefinition<F extends Fields> {
+type Params = WireRequest["params"]
+
+/** `P`: what says in which other thing these are, for operations of things that are in one: `{ floatingIpId }`. */
+export interface ResourceDefinition<F extends Fields, P extends object = object> {
   noun: Pick<Noun<F>, "name" | "fields">
   /** `security_group` */
   singular: string
@@ -40,6 +43,8 @@ export interface ResourceDefinition<F extends Fields> {
   plural?: string
   /** Default: the plural with hyphens. */
   path?: string
+  /** In which thing they are, of the path's parameters. */
+  parent?: (params: Params) => P
   /** What differs from the noun on this wire. */
   particulars?: Particulars<ThingOf<F>>
   filters?: ExtraFilters
@@ -50,20 +55,22 @@ export interface ResourceDefinition<F extends Fields> {
   takesMany?: boolean
   /** What an update means that says these things. */
   readChanges?: (changes: ChangesOf<F>) => ChangesOf<F>
-  list: Operation<ListQuery, Listed<ThingOf<F>>>
-  get: Operation<{ id: string }, ThingOf<F>>
-  create?: Operation<{ items: CreateOf<F>[] }, ThingOf<F>[]>
-  update?: Operation<{ id: string; changes: ChangesOf<F> } & Expected, ThingOf<F>>
-  remove?: Operation<{ id: string } & Expected, unknown>
+  list: Operation<ListQuery & P, Listed<ThingOf<F>>>
+  get: Operation<{ id: string } & P, ThingOf<F>>
+  create?: Operation<{ items: CreateOf<F>[] } & P, ThingOf<F>[]>
+  update?: Operation<{ id: string; changes: ChangesOf<F> } & Expected & P, ThingOf<F>>
+  remove?: Operation<{ id: string } & Expected & P, unknown>
 }
 
-export interface Resource<F extends Fields> extends ResourceDefinition<F> {
+export interface Resource<F extends Fields, P extends object = object> extends ResourceDefinition<F, P> {
   plural: string
   path: string
   attributes: Attributes<ThingOf<F>>
 }
 
-export function resource<F extends Fields>(definition: ResourceDefinition<F>): Resource<F> {
+export function resource<F extends Fields, P extends object = object>(
+  definition: ResourceDefinition<F, P>,
+): Resource<F, P> {
   const plural = definition.plural ?? `${definition.singular}s`
   const path = definition.path ?? `/${plural.replaceAll("_", "-")}`
   return { ...definition, plural, path, attributes: attributesOf(definition.noun, definition.particulars) }
@@ -79,16 +86,16 @@ export function viewOf<F extends Fields>(
 }
 
 /** Of such a noun only owners are told that a rule forbids the change; others read 404. */
-async function concealed<F extends Fields, R>(
+async function concealed<F extends Fields, P extends object, R>(
   ctx: Ctx,
-  { singular, get, concealsChanges }: Resource<F>,
-  id: string,
+  { singular, get, concealsChanges }: Resource<F, P>,
+  one: { id: string } & P,
   act: () => Promise<R>,
 ): Promise<R> {
   return await act().catch(async (error: unknown) => {
     if (!concealsChanges || !(error instanceof Fault) || error.kind !== "forbidden") throw error
-    const projectId: unknown = Reflect.get(await get(ctx, { id }), "projectId")
-    throw projectId === ctx.caller.projectId ? error : notFound(singular, id)
+    const projectId: unknown = Reflect.get(await get(ctx, one), "projectId")
+    throw projectId === ctx.caller.projectId ? error : notFound(singular, one.id)
   })
 }
 
@@ -97,11 +104,19 @@ function notFound(singular: string, id: string): Fault {
   return new Fault("not_found", `network.${singular}.not_found`, `The ${words} ${id} could not be found.`)
 }
 
-export function resourceRoutes<F extends Fields>(resource: Resource<F>): Route[] {
+/** Of what is in nothing else there is nothing to say. */
+function parentOf<F extends Fields, P extends object>({ parent }: Resource<F, P>, params: Params): P {
+  return parent ? parent(params) : ({} as P)
+}
+
+export function resourceRoutes<F extends Fields, P extends object>(resource: Resource<F, P>): Route[] {
   const { singular, plural, path, attributes, list, get, create, update, remove } = resource
   const one = `${path}/{${singular}_id}`
   const answer = answerSchema(resource)
-  const idOf = (req: WireRequest) => req.params[`${singular}_id`] ?? ""
+  const oneOf = ({ params }: WireRequest) => ({
+    id: params[`${singular}_id`] ?? "",
+    ...parentOf(resource, params),
+  })
   const view = (ctx: Ctx, thing: ThingOf<F>, fields?: ReadonlySet<string>) =>
     viewOf(ctx, resource, thing, fields)
   const routes: Route[] = [
@@ -115,7 +130,7 @@ export function resourceRoutes<F extends Fields>(resource: Resource<F>): Route[]
       },
       handler: async (ctx, req) => {
         const query = readList(ctx, req.query, attributes, resource.filters)
-        const { items, read } = await list(ctx, query)
+        const { items, read } = await list(ctx, { ...query, ...parentOf(resource, req.params) })
         const links = pageLinks(ctx, req, query.page, read)
         const fields = readFields(req.query)
         return {
@@ -130,7 +145,7 @@ export function resourceRoutes<F extends Fields>(resource: Resource<F>): Route[]
       operation: get,
       told: { query: fieldsQuery, answer },
       handler: async (ctx, req) => ({
-        [singular]: view(ctx, await get(ctx, { id: idOf(req) }), readFields(req.query)),
+        [singular]: view(ctx, await get(ctx, oneOf(req)), readFields(req.query)),
       }),
     }),
   ]
@@ -147,9 +162,9 @@ export function resourceRoutes<F extends Fields>(resource: Resource<F>): Route[]
         handler: async (ctx, req) => {
           // The attributes are the noun's, and the operation checks what they have read.
           const changes = readUpdate(req.body, singular, attributes) as ChangesOf<F>
-          const id = idOf(req)
-          const thing = await concealed(ctx, resource, id, () =>
-            update(ctx, { id, changes: readChanges(changes), ...expectedRevision(req) }),
+          const one = oneOf(req)
+          const thing = await concealed(ctx, resource, one, () =>
+            update(ctx, { ...one, changes: readChanges(changes), ...expectedRevision(req) }),
           )
           return { [singular]: view(ctx, thing) }
         },
@@ -166,8 +181,8 @@ export function resourceRoutes<F extends Fields>(resource: Resource<F>): Route[]
         handler: async (ctx, req) => {
           if (req.body !== undefined && req.body !== null)
             throw badRequest("Request body is not supported in DELETE.")
-          const id = idOf(req)
-          await concealed(ctx, resource, id, () => remove(ctx, { id, ...expectedRevision(req) }))
+          const one = oneOf(req)
+          await concealed(ctx, resource, one, () => remove(ctx, { ...one, ...expectedRevision(req) }))
         },
       }),
     )
@@ -175,9 +190,9 @@ export function resourceRoutes<F extends Fields>(resource: Resource<F>): Route[]
   return routes
 }
 
-function createRoute<F extends Fields>(
-  resource: Resource<F>,
-  create: NonNullable<Resource<F>["create"]>,
+function createRoute<F extends Fields, P extends object>(
+  resource: Resource<F, P>,
+  create: NonNullable<Resource<F, P>["create"]>,
 ): Route {
   const { singular, plural, path, attributes, takesMany = true } = resource
   return route({
@@ -193,7 +208,10 @@ function createRoute<F extends Fields>(
       const { bulkMax } = ctx.config.network
       if (inputs.length > bulkMax) throw badRequest(`At most ${bulkMax} ${plural} can be made by one request`)
       // The attributes are the noun's, and the operation checks what they have read.
-      const things = await create(ctx, { items: inputs as CreateOf<F>[] })
+      const things = await create(ctx, {
+        items: inputs as CreateOf<F>[],
+        ...parentOf(resource, req.params),
+      })
       const views = things.map((thing) => viewOf(ctx, resource, thing))
       return isMany ? { [plural]: views } : { [singular]: views[0] }
     },

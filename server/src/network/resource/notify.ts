@@ -9,6 +9,7 @@ export type NotifiedNoun =
   | "router"
   | "router.interface"
   | "floatingip"
+  | "port_forwarding"
   | "security_group"
   | "security_group_rule"
 

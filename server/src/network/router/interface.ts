@@ -293,7 +293,9 @@ async function detach(
 async function checkNotNeeded(tx: Tx, router: Router, subnetId: string): Promise<void> {
   const subnet = await loadSubnet(tx, subnetId)
   const { rows } = await sql`select from network.floating_ip f
-    where f.router_id = ${router.id} and f.fixed_ip_address <<= ${subnet.cidr}::cidr limit 1`.execute(tx)
+    left join network.port_forwarding w on w.floating_ip_id = f.id
+    where f.router_id = ${router.id}
+      and coalesce(f.fixed_ip_address, w.internal_ip_address) <<= ${subnet.cidr}::cidr limit 1`.execute(tx)
   if (rows.length > 0) throw interfaceNeededByFloatingIp(router.id, subnetId)
   const prefix = parsePrefix(subnet.cidr)
   for (const route of router.routes) {

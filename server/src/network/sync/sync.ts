@@ -287,7 +287,10 @@ async function markApplied({ db }: Parts, { want }: NetworkChange): Promise<void
       ...(gateway ? [gateway.portId] : []),
     ]),
   ]
-  const floatingIps = want.floatingIps.map((floatingIp) => floatingIp.id)
+  const floatingIps = [
+    ...want.floatingIps.map((floatingIp) => floatingIp.id),
+    ...want.portForwardings.map((forwarding) => forwarding.floatingIpId),
+  ]
   if (ports.length === 0 && floatingIps.length === 0) return
   await transact(db, async (tx) => {
     await sql`update network.port set status = case when is_admin_up then 'ACTIVE' else 'DOWN' end

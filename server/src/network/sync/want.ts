@@ -9,6 +9,7 @@ import type {
   WantFloatingIp,
   WantNetwork,
   WantPort,
+  WantPortForwarding,
   WantRouter,
   WantSecurityGroup,
   WantSubnet,
@@ -35,6 +36,7 @@ export async function readChange(db: Db, config: WantConfig, asked: Told): Promi
         ports,
         routers,
         floatingIps: await wantFloatingIps(tx, config, all.floatingIps),
+        portForwardings: await wantPortForwardings(tx, all.portForwardings),
         securityGroups: await wantSecurityGroups(tx, all.securityGroups),
       },
     }
@@ -44,11 +46,11 @@ export async function readChange(db: Db, config: WantConfig, asked: Told): Promi
 /**
  * A port of a router is the router's, that of a floating IP the floating IP's; the metadata port's address is in the
  * subnets' DHCP answers; subnets are in their routers' advertisements; an address that a port allows is somebody's; a
- * distributed floating IP is where its port is.
+ * distributed floating IP is where its port is; a router's port forwardings are known on all networks that it joins.
  */
 async function withDependents(tx: Tx, config: WantConfig, asked: Told): Promise<Told> {
-  const { ports, subnets } = asked
-  if (ports.length === 0 && subnets.length === 0) return asked
+  const { ports, subnets, routers } = asked
+  if (ports.length === 0 && subnets.length === 0 && routers.length === 0) return asked
   const { rows } = await sql<{ noun: keyof Told; id: string }>`
     select case p.device_owner when 'network:floatingip' then 'floatingIps' else 'routers' end as noun,
       p.device_id as id from network.port p where p.id = any(${ports}::uuid[])
@@ -61,7 +63,10 @@ async function withDependents(tx: Tx, config: WantConfig, asked: Told): Promise<
       where p.id = any(${ports}::uuid[]) and p.allowed_address_pairs <> '[]'
     ${config.enableDistributedFloatingIp ? floatingIpsOn(ports) : sql``}
     union select 'routers', i.router_id::text from network.router_interface i
-      where i.subnet_id = any(${subnets}::uuid[])`.execute(tx)
+      where i.subnet_id = any(${subnets}::uuid[])
+    union select 'portForwardings', w.id::text from network.floating_ip f
+      join network.port_forwarding w on w.floating_ip_id = f.id
+      where f.router_id = any(${routers}::uuid[])`.execute(tx)
   const byNoun = Map.groupBy(rows, (row) => row.noun)
   return told((noun) => [...asked[noun], ...(byNoun.get(noun) ?? []).map((row) => row.id)])
 }
@@ -173,6 +178,20 @@ async function wantFloatingIps(
     join network.network n on n.id = f.floating_network_id
     where f.id = any(${ids}::uuid[]) and f.router_id is not null and f.fixed_port_id is not null
     order by f.id`.execute(tx)
+  return rows
+}
+
+async function wantPortForwardings(tx: Tx, ids: readonly string[]): Promise<WantPortForwarding[]> {
+  if (ids.length === 0) return []
+  const { rows } =
+    await sql<WantPortForwarding>`select w.id, f.id as "floatingIpId", f.router_id as "routerId", w.protocol,
+      array(select distinct s.network_id::text from network.router_interface i
+        join network.subnet s on s.id = i.subnet_id where i.router_id = f.router_id order by 1) as "networkIds",
+      host(f.address) as "floatingIpAddress", host(w.internal_ip_address) as "internalIpAddress",
+      json_build_object('first', w.external_port_first, 'last', w.external_port_last) as "externalPorts",
+      json_build_object('first', w.internal_port_first, 'last', w.internal_port_last) as "internalPorts"
+    from network.port_forwarding w join network.floating_ip f on f.id = w.floating_ip_id
+    where w.id = any(${ids}::uuid[]) and f.router_id is not null order by w.id`.execute(tx)
   return rows
 }
 

@@ -15,6 +15,7 @@ const tables: Readonly<Record<keyof Told, string>> = {
   networks: "network.network",
   routers: "network.router",
   floatingIps: "network.floating_ip",
+  portForwardings: "network.port_forwarding",
 }
 const inOrder = Object.keys(tables) as readonly (keyof Told)[] // of a literal
 

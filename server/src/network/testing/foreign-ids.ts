@@ -31,6 +31,7 @@ async function make(side: Side, world: World): Promise<void> {
   const router = await keep("router", "/routers", { name, external_gateway_info: { network_id: outside } })
   await world.make(token, "PUT", `${v2}/routers/${router}/add_router_interface`, { subnet_id: subnet })
   await keepFloatingIp(side, world, outside)
+  await keepPortForwarding(side, world, outside)
   const group = await keep("security_group", "/security-groups", { name })
   const rule = {
     security_group_id: group,
@@ -139,6 +140,21 @@ async function freshPort(side: Side, world: World): Promise<string> {
   return (await world.make(side.token, "POST", `${v2}/ports`, body)).port.id
 }
 
+/** On a floating IP of its own, to a port of its own. */
+async function keepPortForwarding(side: Side, world: World, outside: string): Promise<void> {
+  const { things, token } = side
+  const floating = { floatingip: { floating_network_id: outside } }
+  const floatingIpId = (await world.make(token, "POST", `${v2}/floatingips`, floating)).floatingip.id
+  const network = { network_id: idOf(side, "network"), name: secretName(side) }
+  const portId = (await world.make(token, "POST", `${v2}/ports`, { port: network })).port.id
+  const forwarding = { internal_port_id: portId, internal_port: 80, external_port: 8080, protocol: "tcp" }
+  const path = `${v2}/floatingips/${floatingIpId}/port_forwardings`
+  const made = await world.make(token, "POST", path, { port_forwarding: forwarding })
+  things.set("forwarding_floatingip", floatingIpId)
+  things.set("port_forwarding", made.port_forwarding.id)
+  things.set("forwarded_port", portId)
+}
+
 /** Of the side's own router. */
 async function interfacePort(side: Side, world: World): Promise<string> {
   const { subnetId } = await freshSubnet(side, world)
@@ -176,6 +192,10 @@ export const foreignIds: ServiceFixture = {
     port_id: thing("port"),
     router_id: thing("router"),
     floatingip_id: thing("floatingip"),
+    "/floatingips/{floatingip_id}/port_forwardings floatingip_id": thing("forwarding_floatingip"),
+    "/floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id} floatingip_id":
+      thing("forwarding_floatingip"),
+    port_forwarding_id: thing("port_forwarding"),
     security_group_id: thing("security_group"),
     security_group_rule_id: thing("security_group_rule"),
     default_security_group_rule_id: thing("default_security_group_rule"),
@@ -209,6 +229,7 @@ export const foreignIds: ServiceFixture = {
     "PUT /routers/{router_id}/add_router_interface port_id": thing("port", freshPort),
     subnetpool_id: thing("subnetpool"),
     port_id: thing("port"),
+    internal_port_id: thing("forwarded_port"),
     device_id: thing("server"),
     security_groups: thing("security_group"),
     security_group_id: thing("security_group"),
@@ -244,6 +265,16 @@ export const foreignIds: ServiceFixture = {
       floatingip: { floating_network_id: idOf(side, "external_network") },
     }),
     "PUT /floatingips/{floatingip_id}": { floatingip: { port_id: null } },
+    "POST /floatingips/{floatingip_id}/port_forwardings": (side: Side) => {
+      const port = Math.ceil(Math.random() * 60_000)
+      const ports = { internal_port: port, external_port: port }
+      return {
+        port_forwarding: { internal_port_id: idOf(side, "forwarded_port"), protocol: "tcp", ...ports },
+      }
+    },
+    "PUT /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}": {
+      port_forwarding: { description: "taken" },
+    },
     "POST /security-groups": named("security_group"),
     "PUT /security-groups/{security_group_id}": named("security_group"),
     "POST /security-group-rules": (side: Side) => ({

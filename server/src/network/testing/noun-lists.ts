@@ -20,6 +20,7 @@ import { floatingIpNoun } from "../floating-ip/floating-ip.ts"
 import { networkNoun } from "../network/network.ts"
 import { portNoun } from "../port/port.ts"
 import { qosPolicyNoun } from "../qos/qos-policy.ts"
+import { portForwardingNoun } from "../port-forwarding/port-forwarding.ts"
 import { rbacPolicyNoun } from "../rbac/rbac-policy.ts"
 import type { Viewer } from "../resource/viewer.ts"
 import { routerNoun } from "../router/router.ts"
@@ -33,6 +34,8 @@ const admin: Viewer = { projectId: "admin", seesAll: true }
 const stranger: Viewer = { projectId: null, seesAll: false }
 const viewers = { member, admin, stranger }
 
+/** The id of the floating IP with the number 1. */
+const firstFloatingIp = "9cc6cad2-5db9-4d2f-6477-00a6cb62df7a"
 const uuids = ["00000000-0000-4000-8000-000000000000"]
 const standard = {
   changedSince: ["2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z"],
@@ -129,6 +132,18 @@ export const nounLists: readonly NounFixture[] = [
       [same]: ["status"],
       [nobody]: ["revisionNumber", "changedSince", "description", "tags", "tagsAny"],
     },
+  }),
+  listsOf(portForwardingNoun, {
+    ...viewers,
+    rows: [
+      sql`insert into network.port_forwarding (id, project_id, created_at, floating_ip_id, internal_port_id,
+          internal_ip_address, protocol, internal_port_first, internal_port_last, external_port_first,
+          external_port_last)
+        select ${id("port forwarding")}, ${owner}, ${at}, ${id("floating ip")}, ${id("port")}, '10.0.0.9', 'tcp',
+          80, 80, 8080, 8080 from ${rows}`,
+    ],
+    values: { protocol: ["tcp", "udp"], externalPortRange: ["8080:8080", "1:2"] },
+    within: { floatingIpId: [firstFloatingIp] },
   }),
   listsOf(securityGroupNoun, {
     ...viewers,

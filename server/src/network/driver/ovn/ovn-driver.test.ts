@@ -32,6 +32,7 @@ const dumpedTables = [
   "HA_Chassis",
   "NAT",
   "QoS",
+  "Load_Balancer",
   "ACL",
   "Port_Group",
   "DHCP_Options",

@@ -25,7 +25,15 @@ export interface OvnDriverOptions {
 }
 
 const columns = {
-  Logical_Switch: ["name", "ports", "dns_records", "qos_rules", "other_config", "external_ids"],
+  Logical_Switch: [
+    "name",
+    "ports",
+    "dns_records",
+    "qos_rules",
+    "load_balancer",
+    "other_config",
+    "external_ids",
+  ],
   Logical_Switch_Port: [
     "name",
     "type",
@@ -39,7 +47,16 @@ const columns = {
     "dhcpv6_options",
     "external_ids",
   ],
-  Logical_Router: ["name", "enabled", "options", "ports", "nat", "static_routes", "external_ids"],
+  Logical_Router: [
+    "name",
+    "enabled",
+    "options",
+    "ports",
+    "nat",
+    "static_routes",
+    "load_balancer",
+    "external_ids",
+  ],
   Logical_Router_Port: [
     "name",
     "mac",
@@ -58,6 +75,7 @@ const columns = {
   DHCP_Options: ["cidr", "options", "external_ids"],
   Port_Group: ["name", "ports", "acls", "external_ids"],
   ACL: ["direction", "priority", "action", "match", "external_ids"],
+  Load_Balancer: ["name", "protocol", "vips", "external_ids"],
   DNS: ["records", "external_ids"],
 } satisfies Record<keyof typeof managedTables, string[]>
 

@@ -14,9 +14,9 @@ interface ManagedTable {
 }
 
 export const managedTables = {
-  Logical_Switch: { isRoot: true, lists: ["ports", "dns_records", "qos_rules"], refs: [] },
+  Logical_Switch: { isRoot: true, lists: ["ports", "dns_records", "qos_rules", "load_balancer"], refs: [] },
   Logical_Switch_Port: { isRoot: false, lists: [], refs: ["dhcpv4_options", "dhcpv6_options"] },
-  Logical_Router: { isRoot: true, lists: ["ports", "nat", "static_routes"], refs: [] },
+  Logical_Router: { isRoot: true, lists: ["ports", "nat", "static_routes", "load_balancer"], refs: [] },
   Logical_Router_Port: { isRoot: false, lists: ["gateway_chassis"], refs: ["ha_chassis_group"] },
   // Of an earlier program: it named the hosts at each router.
   Gateway_Chassis: { isRoot: false, lists: [], refs: [] },
@@ -25,6 +25,7 @@ export const managedTables = {
   Logical_Router_Static_Route: { isRoot: false, lists: [], refs: [] },
   NAT: { isRoot: false, lists: [], refs: [] },
   QoS: { isRoot: false, lists: [], refs: [] },
+  Load_Balancer: { isRoot: true, lists: [], refs: [] },
   DHCP_Options: { isRoot: true, lists: [], refs: [] },
   Port_Group: { isRoot: true, lists: ["acls", "ports"], refs: [] },
   ACL: { isRoot: false, lists: [], refs: [] },

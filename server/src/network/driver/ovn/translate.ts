@@ -1,6 +1,7 @@
 import type { NetworkChange } from "../network-driver.ts"
 import { subnetDhcpRow } from "./dhcp.ts"
 import { type GatewayContext, gatewayRows } from "./gateways.ts"
+import { portForwardingRow } from "./port-forwarding.ts"
 import { floatingIpRows, routerRows } from "./router.ts"
 import type { DesiredRow } from "./row.ts"
 import { dropGroupRows, groupRows } from "./security-group.ts"
@@ -29,6 +30,8 @@ export function translate({ want, told }: NetworkChange, context: GatewayContext
   for (const router of theTold(want.routers, told.routers)) rows.push(...routerRows(router, around))
   for (const floatingIp of theTold(want.floatingIps, told.floatingIps))
     rows.push(...floatingIpRows(floatingIp))
+  for (const forwarding of theTold(want.portForwardings, told.portForwardings))
+    rows.push(portForwardingRow(forwarding))
   for (const group of theTold(want.securityGroups, told.securityGroups)) rows.push(...groupRows(group))
   // A few rows, compared with each change: every port with port security stands in this group.
   if (want.networks.length > 0) rows.push(...dropGroupRows(context.cloudId))

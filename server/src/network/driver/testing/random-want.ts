@@ -128,6 +128,12 @@ function changeRouters(want: NetworkWant, random: Random): void {
   }
   const isOut = want.routers.some((router) => router.gateway)
   want.floatingIps = isOut ? want.floatingIps.filter(() => random(10) < 7) : []
+  want.portForwardings = isOut ? want.portForwardings.filter(() => random(10) < 7) : []
+  for (const forwarding of want.portForwardings) {
+    forwarding.networkIds = forwarding.networkIds.filter((id) => known.has(id) && random(2) === 0)
+    if (random(2) === 0) forwarding.externalPorts = { first: 7000, last: 7000 + random(3) }
+    forwarding.internalIpAddress = `10.0.2.${10 + random(3)}`
+  }
 }
 
 /** Some small part of the network changed: the rest is as it was. */
@@ -154,6 +160,10 @@ function isWhole(want: NetworkWant): boolean {
     want.ports.every((port) => port.securityGroupIds.every((id) => groups.has(id))) &&
     want.routers.every((router) => networks.has(router.gateway?.networkId ?? "") || !router.gateway) &&
     want.floatingIps.every((each) => routers.has(each.routerId) && networks.has(each.networkId)) &&
+    want.portForwardings.every(
+      (forwarding) =>
+        routers.has(forwarding.routerId) && forwarding.networkIds.every((id) => networks.has(id)),
+    ) &&
     want.securityGroups.every((group) =>
       group.rules.every((rule) => !rule.remoteGroupId || groups.has(rule.remoteGroupId)),
     )

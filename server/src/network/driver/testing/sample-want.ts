@@ -9,6 +9,7 @@ import type {
 } from "../network-driver.ts"
 
 export const floatingAddress = "172.24.4.50"
+export const forwardingAddress = "172.24.4.52"
 export const routerAddress = "172.24.4.10"
 
 const uuid = (n: number) => `${String(n).padStart(8, "0")}-0000-4000-8000-${String(n).padStart(12, "0")}`
@@ -154,6 +155,19 @@ export const sampleWant: NetworkWant = {
       networkId: netPublic.id,
       gatewayPortId: uuid(61),
       qos: null,
+    },
+  ],
+  portForwardings: [
+    {
+      id: uuid(72),
+      floatingIpId: uuid(73),
+      routerId: uuid(51),
+      networkIds: [netA.id, netB.id],
+      protocol: "tcp",
+      floatingIpAddress: forwardingAddress,
+      internalIpAddress: "10.0.2.10",
+      externalPorts: { first: 8080, last: 8081 },
+      internalPorts: { first: 80, last: 81 },
     },
   ],
   securityGroups: [
