@@ -1,4 +1,5 @@
-// Port forwardings, as load balancers of one member each: what comes to a port of the floating IP goes to the inner one.
+// Port forwardings, as load balancers of one member each: what comes to a port of the floating IP goes to the inner
+// one.
 import type { WantPortForwarding } from "../network-driver.ts"
 import { type DesiredRow, ownerOf } from "./row.ts"
 
