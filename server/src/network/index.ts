@@ -59,6 +59,11 @@ export { deletePort } from "./port/delete.ts"
 export { type DnsAssignment, dnsAssignment, type Port, portNoun } from "./port/port.ts"
 export { getPort, hiddenPortAttributes, listPorts } from "./port/read.ts"
 export { updatePort } from "./port/update.ts"
+export { createPortForwardings } from "./port-forwarding/create.ts"
+export { deletePortForwarding } from "./port-forwarding/delete.ts"
+export { forwardedProtocols, portForwardingNoun } from "./port-forwarding/port-forwarding.ts"
+export { getPortForwarding, listPortForwardings } from "./port-forwarding/read.ts"
+export { updatePortForwarding } from "./port-forwarding/update.ts"
 export { createQosPolicies } from "./qos/create.ts"
 export { deleteQosPolicy } from "./qos/delete.ts"
 export * from "./qos/faults.ts"
@@ -81,11 +86,6 @@ export {
   ruleTypeNames,
 } from "./qos/rule-types.ts"
 export { updateQosPolicy } from "./qos/update.ts"
-export { createPortForwardings } from "./port-forwarding/create.ts"
-export { deletePortForwarding } from "./port-forwarding/delete.ts"
-export { forwardedProtocols, portForwardingNoun } from "./port-forwarding/port-forwarding.ts"
-export { getPortForwarding, listPortForwardings } from "./port-forwarding/read.ts"
-export { updatePortForwarding } from "./port-forwarding/update.ts"
 export { quotaResources } from "./quota.ts"
 export {
   getDefaultNetworkQuota,
