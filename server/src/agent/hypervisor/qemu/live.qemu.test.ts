@@ -85,7 +85,7 @@ test("a guest that runs goes on elsewhere: what it computes, its disks, and wher
   const sending = here.driver.sendLive(handle, out, howOf())
   const receiving = there.driver.receiveLive(arriving, layout, incoming, never())
   const [figures, arrived] = await Promise.all([sending, receiving])
-  assert.ok(figures.memoryBytes > mib && figures.downtimeMs <= figures.totalMs, JSON.stringify(figures))
+  assert.ok(figures.memoryBytes > mib && figures.downtimeMs > 0, JSON.stringify(figures))
   const [before, now] = await Promise.all([here.driver.inspect(handle), there.driver.inspect(arrived)])
   assert.deepEqual([before.power, now.power], ["paused", "paused"], "it runs nowhere until somebody says so")
   const last = Number(
