@@ -7,7 +7,7 @@ import { after, test } from "node:test"
 import { eventually } from "../platform/clock/clock.ts"
 import { newUuid } from "../platform/ids/ids.ts"
 import { linkedPair } from "../platform/streams/pair.ts"
-import { agentMachineExists } from "./faults.ts"
+import { agentLiveAborted, agentMachineExists } from "./faults.ts"
 import { exampleSpec } from "./testing/example-spec.ts"
 import { openFakeAgent } from "./testing/fake-agent.ts"
 
@@ -59,6 +59,36 @@ test("what comes takes the place of no guest that is here", async () => {
       agentMachineExists.is,
     )
     assert.equal((await agent.handle("vm.inspect", { serverId })).power, "running")
+  } finally {
+    await agent.release()
+  }
+})
+
+test("who ends a machine does not wait until it is on another host", async () => {
+  const bench = { dataDir: join(root, "three"), plugged: new Set<string>() }
+  const serverId = newUuid()
+  const { agent, fake } = await openFakeAgent({ ...bench, streams: { dial: async () => linkedPair()[0] } })
+  try {
+    const first = { generation: 1, fence: 1 }
+    await agent.handle("vm.ensure", { spec: exampleSpec(serverId), power: "running", fence: first })
+    fake.setControl({ copyMs: 600_000 })
+    const args = { serverId, streamIds: { memory: "x", root: "y" }, downtimeMs: 1, timeoutMs: 600_000 }
+    const sending = assert.rejects(
+      agent.handle("vm.send_live", { ...args, fence: first }),
+      agentLiveAborted.is,
+    )
+    await eventually("it to be on its way", () => fake.underWay > 0)
+    // A task of before has no say in it.
+    const stale = { generation: 0, fence: 1 }
+    agent.handle("vm.stop", { serverId, graceMs: 0, fence: stale }).catch(() => {})
+    assert.equal(fake.underWay, 1)
+    const stopped = await agent.handle("vm.stop", {
+      serverId,
+      graceMs: 0,
+      fence: { generation: 2, fence: 1 },
+    })
+    assert.equal(stopped.power, "shutdown")
+    await sending
   } finally {
     await agent.release()
   }

@@ -18,7 +18,6 @@ import {
   agentCommandUnknown,
   agentDiskFull,
   agentFenceStale,
-  agentLiveBroken,
   agentMachineNotFound,
   agentStopping,
 } from "./faults.ts"
@@ -221,8 +220,9 @@ class HostAgent implements Agent {
       this.#change(args.spec.serverId, args.fence, "ensure", () =>
         ensureMachine(this.#context, args.spec, args.power, args.tickets),
       ),
+    // Also of a server that is made anew elsewhere by now: its guest is not to run here until all of it is there.
     "vm.stop": (args) =>
-      this.#changeOf(args, () => setMachinePower(this.#context, args.serverId, "shutdown", args.graceMs)),
+      this.#instead(args, () => setMachinePower(this.#context, args.serverId, "shutdown", args.graceMs)),
     "vm.reboot": (args) =>
       this.#change(args.spec.serverId, args.fence, "change", () =>
         rebootMachine(this.#context, args.spec, args, args.tickets),
@@ -276,17 +276,10 @@ class HostAgent implements Agent {
       this.#change(args.spec.serverId, args.fence, "ensure", () =>
         this.#live.receive(args, this.#untilStop(signal)),
       ),
-    "vm.stay": (args) => {
-      this.#breakOff(args.serverId, args.fence, "change")
-      return this.#changeOf(args, () => this.#live.stay(args))
-    },
+    "vm.stay": (args) => this.#instead(args, () => this.#live.stay(args)),
     "vm.live_progress": (args) => this.#live.progress({ serverId: checkId(args.serverId) }),
     "vm.hurry_live": (args) => this.#withoutTurn(args, () => this.#live.hurry(args)),
-    "vm.abort_live": (args) =>
-      this.#withoutTurn(args, async () => {
-        if (!this.#live.abort(args.serverId)) throw agentLiveBroken(args.serverId, "it is on no way")
-        return {}
-      }),
+    "vm.abort_live": (args) => this.#withoutTurn(args, () => this.#live.giveUp(args)),
     "host.log_level": async ({ level }) => this.#logLevel(level),
     "host.uptime": async () => ({ text: uptimeLine(this.#context.clock.now()) }),
     "host.epoch": async ({ enter }) => {
@@ -373,6 +366,12 @@ class HostAgent implements Agent {
   #breakOff(serverId: string, fence: Fence, use: FenceUse): void {
     this.#check(serverId, fence)
     if (!this.#context.fences.isStale(serverId, fence, use)) this.#live.abort(serverId)
+  }
+
+  /** Of what is on its way. */
+  #instead<T>(args: { serverId: string; fence: Fence }, task: () => Promise<T>): Promise<T> {
+    this.#breakOff(args.serverId, args.fence, "change")
+    return this.#changeOf(args, task)
   }
 
   async #change<T>(serverId: string, fence: Fence, use: FenceUse, task: () => Promise<T>): Promise<T> {

@@ -104,6 +104,11 @@ export class LiveCommands {
     return {}
   }
 
+  async giveUp({ serverId }: Args<"vm.abort_live">): Promise<Record<string, never>> {
+    if (!this.abort(serverId)) throw agentLiveBroken(serverId, "it is on no way")
+    return {}
+  }
+
   /** Whatever waits for it is told so. False: nothing was on its way. */
   abort(serverId: string): boolean {
     const running = this.#running.get(serverId)
