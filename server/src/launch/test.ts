@@ -94,6 +94,7 @@ const suites: Record<string, Suite> = {
       ...gitPackages,
       ...guestHardwarePackages,
       ...signedPackages,
+      { name: "rabbitmq-server", why: "the bus of many hosts is tested on it" },
       { name: "ceph-mon", why: "a small Ceph for volumes" },
       { name: "ceph-mgr", why: "as above" },
       { name: "ceph-osd", why: "as above" },
