@@ -31,6 +31,8 @@ export interface StartedHost {
 export class HostsCloud implements AsyncDisposable {
   readonly cloud: TestCloud
   readonly scratch: string
+  /** Of hosts that it has started, and nobody has stopped. */
+  readonly #agents = new Set<MemberAgent>()
   #token: string | undefined
   #image: string | undefined
 
@@ -71,7 +73,7 @@ export class HostsCloud implements AsyncDisposable {
       clock,
       capacity: { vcpus: 8, ramMib: 16_384, diskGib: 100 },
     })
-    const agent = await startMemberAgent({
+    const started = await startMemberAgent({
       membership,
       dataDir,
       client: this.clientOf(membership),
@@ -79,6 +81,14 @@ export class HostsCloud implements AsyncDisposable {
       log: silentLogger,
       clock,
     })
+    const agent: MemberAgent = {
+      ...started,
+      stop: (how) => {
+        this.#agents.delete(agent)
+        return started.stop(how)
+      },
+    }
+    this.#agents.add(agent)
     return { membership, agent, hypervisor }
   }
 
@@ -124,6 +134,8 @@ export class HostsCloud implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Of a test that has failed: it would keep the process for ever.
+    for (const agent of this.#agents) await agent.letGo()
     await this.cloud[Symbol.asyncDispose]()
     rmSync(this.scratch, { recursive: true, force: true })
   }
