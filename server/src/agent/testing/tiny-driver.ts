@@ -1,5 +1,14 @@
 // The QEMU driver with a tiny machine's input, without an agent around it.
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { systemClock } from "../../platform/clock/clock.ts"
@@ -66,6 +75,18 @@ export async function makeTinyDriver(
       await volumes.create(volumeId, sizeBytes, null, new AbortController().signal)
       return await volumes.open(volumeId)
     },
-    dispose: () => rmSync(directory, { recursive: true }),
+    dispose: () => {
+      endGuests(vmsDir)
+      rmSync(directory, { recursive: true })
+    },
+  }
+}
+
+/** Those that a failed test has left. */
+function endGuests(vmsDir: string): void {
+  for (const pidFile of globSync(join(vmsDir, "*/qemu.pid"))) {
+    const pid = Number(readFileSync(pidFile, "utf8"))
+    const cmdline = `/proc/${pid}/cmdline`
+    if (existsSync(cmdline) && readFileSync(cmdline, "utf8").includes(vmsDir)) process.kill(pid, "SIGKILL")
   }
 }
