@@ -5,7 +5,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { change, lockRow, updateRow } from "../resource/standard.ts"
+import { bumpRevision, change, lockRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
 import {
@@ -93,9 +93,7 @@ function verbsOfOne(type: RuleTypeName, by: "policy" | "alias") {
           if (!rule) throw qosRuleNotFound(ruleId, policy.id)
           const next = { ...rule, ...values }
           checkAmong(rules, next)
-          await sql`update network.qos_rule set ${sql.join(
-            Object.entries(columnsOf(next)).map(([column, value]) => sql`${sql.id(column)} = ${value}`),
-          )} where id = ${ruleId}`.execute(tx)
+          await tx.updateTable("network.qos_rule").set(columnsOf(next)).where("id", "=", ruleId).execute()
           return next
         }),
     }),
@@ -178,7 +176,7 @@ export const qosRuleVerbs = Object.fromEntries(
 /** Takes the policy for this transaction: its rules change, and so does what everybody has who uses it. */
 async function takePolicy(tx: Tx, policyId: string): Promise<QosPolicy> {
   await lockRow(tx, "qosPolicy", policyId, qosPolicyNotFound)
-  await updateRow(tx, "qosPolicy", policyId, {})
+  await bumpRevision(tx, "qosPolicy", [policyId])
   noteChanged(tx, { qosPolicies: [policyId] })
   return await loadQosPolicy(tx, policyId)
 }

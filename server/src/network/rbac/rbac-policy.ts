@@ -253,7 +253,10 @@ const usersOf: Readonly<Record<RbacPolicy["objectType"], (id: string) => RawBuil
 }
 
 /** After the policy is gone, nobody may be left who had his right from it alone. */
-async function checkUnused(tx: Tx, policy: RbacPolicy): Promise<void> {
+export async function checkUnused(
+  tx: Tx,
+  policy: Pick<RbacPolicy, "action" | "objectType" | "objectId">,
+): Promise<void> {
   if (policy.action === "access_as_external") {
     const { rows } = await sql<{ isUsed: boolean }>`update network.network n set is_external = exists (
         select from network.rbac_policy r where r.object_id = n.id and r.action = 'access_as_external')
