@@ -1,20 +1,13 @@
 // The QEMU driver with a tiny machine's input, without an agent around it.
-import {
-  chmodSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs"
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { systemClock } from "../../platform/clock/clock.ts"
 import { silentLogger } from "../../platform/log/log.ts"
 import type { EnsureInput, LocalVolume } from "../hypervisor/hypervisor.ts"
+import { findByPidFile } from "../hypervisor/qemu/left-behind.ts"
 import { QemuHypervisor, type QemuOptions } from "../hypervisor/qemu/qemu.ts"
+import { runDirectory } from "../hypervisor/qemu/run-directory.ts"
 import type { VmSpec } from "../protocol.ts"
 import { FileVolumeDriver } from "../volumes/file-driver.ts"
 import { exampleSpec } from "./example-spec.ts"
@@ -84,9 +77,8 @@ export async function makeTinyDriver(
 
 /** Those that a failed test has left. */
 function endGuests(vmsDir: string): void {
-  for (const pidFile of globSync(join(vmsDir, "*/qemu.pid"))) {
-    const pid = Number(readFileSync(pidFile, "utf8"))
-    const cmdline = `/proc/${pid}/cmdline`
-    if (existsSync(cmdline) && readFileSync(cmdline, "utf8").includes(vmsDir)) process.kill(pid, "SIGKILL")
+  for (const serverId of readdirSync(vmsDir)) {
+    const left = findByPidFile(runDirectory(vmsDir, serverId))
+    if (left) process.kill(left.pid, "SIGKILL")
   }
 }
