@@ -8,7 +8,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { NetworkWant, WantPort } from "../server/src/network/driver/network-driver.ts"
 import { OvnDriver } from "../server/src/network/driver/ovn/ovn-driver.ts"
 import { tellAll } from "../server/src/network/driver/testing/tell-all.ts"
-import { told } from "../server/src/network/driver/want.ts"
+import { nothing, told } from "../server/src/network/driver/want.ts"
 import { run } from "./command.ts"
 import type { Held } from "./held.ts"
 import { median, percentile, type Report } from "./report.ts"
@@ -154,15 +154,6 @@ async function measureSingles(
   count: number,
   repeat: number,
 ): Promise<void> {
-  const nothing = {
-    networks: [],
-    subnets: [],
-    ports: [],
-    routers: [],
-    floatingIps: [],
-    portForwardings: [],
-    securityGroups: [],
-  }
   const [group] = want.securityGroups
   if (!group) throw new Error("no group")
   const portChange = (n: number, port: WantPort | null) => {

@@ -55,6 +55,8 @@ interface Suite {
   timeoutMs: number
 }
 
+const busPackages = [{ name: "rabbitmq-server", why: "the bus of many hosts is tested on it" }]
+
 const suites: Record<string, Suite> = {
   check: {
     summary: "types, lint, layering and other rules of the tree",
@@ -76,7 +78,7 @@ const suites: Record<string, Suite> = {
       ...hostPackages,
       ...processPackages,
       ...iscsiPackages,
-      { name: "rabbitmq-server", why: "the bus of many hosts is tested on it" },
+      ...busPackages,
       { name: "openssl", why: "makes the certificates of the network's hosts" },
     ],
     files: ["server/src/**/*.host.test.ts"],
@@ -94,7 +96,7 @@ const suites: Record<string, Suite> = {
       ...gitPackages,
       ...guestHardwarePackages,
       ...signedPackages,
-      { name: "rabbitmq-server", why: "the bus of many hosts is tested on it" },
+      ...busPackages,
       { name: "ceph-mon", why: "a small Ceph for volumes" },
       { name: "ceph-mgr", why: "as above" },
       { name: "ceph-osd", why: "as above" },
